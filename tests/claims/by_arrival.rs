@@ -3,6 +3,7 @@
 
 use crate::files::{Ended, tidemark};
 use crate::folder::Folder;
+use crate::historical::arguments;
 use crate::memory::{Letters, Record, fail_fast, tables};
 use crate::twin::{Event, MaxAhead, World};
 use rand::rngs::SmallRng;
@@ -21,19 +22,24 @@ use tidemark_operators::probes::{EntityProbes, ProbeBatch, Probed, Probing};
 use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
-const SEEDS: u64 = 320;
+/// Histories that are asked about through the command.
+const SEEDS: u64 = 100;
+/// Histories that are asked about in this process.
+pub const IN_PROCESS: u64 = 2_500;
+/// The most records of a partition of these.
+const RECORDS_MAX: usize = 24;
 
 /// A source of a file whose records say when they arrived.
 const BY_FIELD: &str =
     "files = [\"in.jsonl\"]\narrival_field = { field = \"seen\", unit = \"ms\" }\n";
 
 /// The member `name` of a record, which is a number.
-fn number(record: &[u8], name: &str) -> Option<u64> {
+pub fn number(record: &[u8], name: &str) -> Option<u64> {
     serde_json::from_slice::<Value>(record).unwrap()[name].as_u64()
 }
 
 /// The record with another arrival, or with none.
-fn seen_at(record: &[u8], seen: Option<u64>) -> Record {
+pub fn seen_at(record: &[u8], seen: Option<u64>) -> Record {
     let text = std::str::from_utf8(record).unwrap();
     let text = match text.split_once(",\"seen\":") {
         Some((before, after)) => {
@@ -65,7 +71,8 @@ struct ArrivingWorld {
     /// With their arrivals; in the order of events.
     accepted: Vec<(Event, u64)>,
     late: u64,
-    unknown: u64,
+    /// Of those of each source how many there are, and how many do not say when they arrived.
+    of_sources: Vec<(u64, u64)>,
     folder: Folder,
     sources: String,
 }
@@ -75,9 +82,16 @@ impl ArrivingWorld {
     fn new(
         seed: u64,
         max_ahead: MaxAhead,
+        arrival: impl FnMut(u64) -> Option<u64>,
+    ) -> ArrivingWorld {
+        ArrivingWorld::of(World::of_sources(seed, 1 + seed as usize % 2), max_ahead, arrival)
+    }
+
+    fn of(
+        mut world: World,
+        max_ahead: MaxAhead,
         mut arrival: impl FnMut(u64) -> Option<u64>,
     ) -> ArrivingWorld {
-        let mut world = World::of_sources(seed, 1 + seed as usize % 2);
         world.max_ahead = Some(max_ahead);
         for record in world.log.iter_mut().flatten() {
             let ts = number(record, "ts").unwrap();
@@ -85,7 +99,11 @@ impl ArrivingWorld {
         }
         let (accepted, late) = world.judge();
         let seen = |event: &Event| number(&world.log[event.partition][event.offset], "seen");
-        let unknown = accepted.iter().filter(|event| seen(event).is_none()).count() as u64;
+        let of_source = |source: usize| {
+            let own = || accepted.iter().filter(move |event| event.source == source);
+            (own().count() as u64, own().filter(|event| seen(event).is_none()).count() as u64)
+        };
+        let of_sources = (0..world.sources).map(of_source).collect();
         let accepted = accepted.into_iter().map(|event| {
             let arrived = seen(&event).unwrap_or(event.ts);
             (event, arrived)
@@ -93,9 +111,20 @@ impl ArrivingWorld {
         let accepted = accepted.collect();
         let folder = Folder::new("by_arrival");
         folder.write("job.toml", world.job());
+        world.write_table(&folder);
         let sources = world.write_log(&folder);
         let late = late.len() as u64;
-        ArrivingWorld { world, accepted, late, unknown, folder, sources }
+        ArrivingWorld { world, accepted, late, of_sources, folder, sources }
+    }
+
+    /// The source of whose events not one says when it arrived, if there is one: it is refused.
+    fn refused(&self) -> Option<&'static str> {
+        let mut named = self.of_sources.iter().zip(["t", "u"]);
+        named.find(|((events, unknown), _)| *events > 0 && events == unknown).map(|(_, name)| name)
+    }
+
+    fn unknown(&self) -> u64 {
+        self.of_sources.iter().map(|(_, unknown)| unknown).sum()
     }
 
     /// Times at which something may change: arrivals, edges of windows, and others.
@@ -131,15 +160,29 @@ impl ArrivingWorld {
         spine
     }
 
-    fn historical(&self, more: &str) -> Ended {
+    fn words(&self, more: &str) -> String {
         let views: Vec<String> = (0..self.world.views.len()).map(|at| format!("v{at}")).collect();
-        let line = format!(
+        format!(
             "historical job.toml --time-unit ms --full-feature-names --entities spine.jsonl --features {} \
              --out out.jsonl{}{more}",
             views.join(","),
             self.sources
-        );
-        tidemark(self.folder.path(), &line, b"")
+        )
+    }
+
+    fn historical(&self, more: &str) -> Ended {
+        tidemark(self.folder.path(), &self.words(more), b"")
+    }
+
+    /// Sees what came out of it.
+    fn check(&self, said: &Value, expected: &str, why: &str) {
+        let counts = ["accepted", "late"].map(|name| said[name].as_u64().unwrap());
+        assert_eq!(counts, [self.accepted.len() as u64, self.late], "{why}");
+        assert_eq!(said["arrival_unknown"].as_u64().unwrap(), self.unknown(), "{why}");
+        let found = std::fs::read_to_string(self.folder.path().join("out.jsonl")).unwrap();
+        let differs = found.lines().zip(expected.lines()).find(|(one, other)| one != other);
+        assert_eq!(differs, None, "{why}: {}", self.world.job());
+        assert!(found == expected, "{why}");
     }
 
     /// What comes out.
@@ -174,46 +217,102 @@ fn some_max_ahead(rng: &mut SmallRng) -> MaxAhead {
     }
 }
 
+/// A world, a spine of it, what has to come out of that, and whether what arrives at its times counts.
+fn asked(seed: u64, world: World, rows_max: usize) -> (ArrivingWorld, String, bool) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let max_ahead = some_max_ahead(&mut rng);
+    let far = [5, 100, 3_000][rng.random_range(0..3)];
+    // Of some not one record says it, of some those of one source alone.
+    let never = rng.random_bool(0.03);
+    let mut told = SmallRng::seed_from_u64(!seed);
+    let arrival = |ts| arrival(&mut told, ts, far).filter(|_| !never);
+    let all = ArrivingWorld::of(world, max_ahead, arrival);
+    let (before, rows) = (rng.random_bool(0.4), rng.random_range(1..rows_max));
+    let spine = all.spine(&mut rng, rows);
+    let expected = spine.iter().map(|row| all.expected(row, before) + "\n").collect();
+    (all, expected, before)
+}
+
+/// How many worlds were refused: of one source, and of two.
+#[derive(Debug, Default)]
+struct RefusedWorlds {
+    of_one: u64,
+    of_two: u64,
+}
+
+impl RefusedWorlds {
+    /// Counts a world whose source `name` says of no record when it arrived, which `errors` has to say.
+    fn add(&mut self, world: &World, name: &str, errors: &str) {
+        let says = format!("accepted records of source \"{name}\" says when it arrived");
+        assert!(errors.contains("not one of") && errors.contains(&says), "{errors}");
+        *(if world.sources == 1 { &mut self.of_one } else { &mut self.of_two }) += 1;
+    }
+}
+
 #[test]
 fn what_had_arrived_equals_brute_force_whatever_the_workers() {
-    let (mut asked, mut unlike_final) = (0, 0);
+    let (mut asked_for, mut unlike_final, mut refused) = (0, 0, RefusedWorlds::default());
     for seed in 0..SEEDS {
-        let mut rng = SmallRng::seed_from_u64(seed);
-        let max_ahead = some_max_ahead(&mut rng);
-        let far = [5, 100, 3_000][rng.random_range(0..3)];
-        let mut told = SmallRng::seed_from_u64(!seed);
-        let all = ArrivingWorld::new(seed, max_ahead, |ts| arrival(&mut told, ts, far));
-        let (before, rows) = (rng.random_bool(0.4), rng.random_range(1..200));
-        let spine = all.spine(&mut rng, rows);
-        let expected: String =
-            spine.iter().map(|row| all.expected(row, before) + "\n").collect::<String>();
+        let world = World::of_sources(seed, 1 + seed as usize % 2);
+        let (all, expected, before) = asked(seed, world, 200);
         let flag = if before { " --before" } else { "" };
-        let none_said = all.unknown > 0 && all.unknown == all.accepted.len() as u64;
         for workers in 1..=3 {
             let more = format!(" --known arrived{flag} --workers {workers}");
-            let ended = all.historical(&more);
-            // Of each source that feeds a view somebody must say it.
-            if ended.code == 1 && ended.errors.contains("not one of") {
-                assert!(none_said || all.world.sources == 2, "seed {seed}: {}", ended.errors);
+            let (ended, why) = (all.historical(&more), format!("seed {seed} on {workers}"));
+            let Some(name) = all.refused() else {
+                assert_eq!(ended.code, 0, "{why}: {}{}", ended.errors, all.world.job());
+                all.check(&serde_json::from_str(&ended.out).unwrap(), &expected, &why);
                 continue;
+            };
+            assert_eq!((ended.code, ended.out.as_str()), (1, ""), "{why}: {}", ended.errors);
+            assert!(!all.folder.path().join("out.jsonl").exists(), "{why}");
+            if workers == 1 {
+                refused.add(&all.world, name, &ended.errors);
             }
-            assert_eq!(ended.code, 0, "seed {seed}: {}{}", ended.errors, all.world.job());
-            let said: Value = serde_json::from_str(&ended.out).unwrap();
-            let counts = ["accepted", "late"].map(|name| said[name].as_u64().unwrap());
-            assert_eq!(counts, [all.accepted.len() as u64, all.late], "seed {seed}");
-            let unknown = said["arrival_unknown"].as_u64().unwrap();
-            assert!(unknown <= all.unknown, "seed {seed}: {unknown}");
-            let found = std::fs::read_to_string(all.folder.path().join("out.jsonl")).unwrap();
-            let differs = found.lines().zip(expected.lines()).find(|(one, other)| one != other);
-            assert_eq!(differs, None, "seed {seed} on {workers}: {}", all.world.job());
-            assert!(found == expected, "seed {seed}");
-            asked += spine.len();
         }
+        asked_for += expected.lines().count();
         let of_final = all.rows(flag);
         unlike_final +=
             expected.lines().zip(of_final.lines()).filter(|(one, other)| one != other).count();
     }
-    assert!(asked > 60_000 && unlike_final > 2_000, "{asked} {unlike_final}");
+    assert!(asked_for > 6_000 && unlike_final > 600, "{asked_for} {unlike_final}");
+    assert!(refused.of_one + refused.of_two < SEEDS / 5, "{refused:?}");
+}
+
+#[test]
+fn what_had_arrived_in_thousands_of_random_histories_is_what_brute_force_finds() {
+    let (mut histories, mut asked_for, mut looked_up) = (0, 0, 0);
+    let mut refused = RefusedWorlds::default();
+    for seed in 0..IN_PROCESS {
+        let world = World::looking_up(seed, 1 + seed as usize % 2, RECORDS_MAX);
+        looked_up += usize::from(world.shows_what_is_looked_up());
+        let (all, expected, before) = asked(seed, world, 24);
+        let flag = if before { " --before" } else { "" };
+        let mut args = arguments(&all.folder, &all.words(&format!(" --known arrived{flag}")));
+        for workers in 1..=3 {
+            args.workers = Some(workers);
+            let why = format!("seed {seed} on {workers}");
+            match (tidemark::historical::make(&args), all.refused()) {
+                (Ok(said), None) => {
+                    all.check(&serde_json::to_value(said).unwrap(), &expected, &why);
+                }
+                (Err(failure), Some(name)) => {
+                    assert!(!all.folder.path().join("out.jsonl").exists(), "{why}");
+                    if workers == 1 {
+                        refused.add(&all.world, name, &failure.to_string());
+                    }
+                }
+                (Ok(_), Some(name)) => panic!("{why}: source {name} says no arrival"),
+                (Err(failure), None) => panic!("{why}: {failure}{}", all.world.job()),
+            }
+        }
+        histories += 1;
+        asked_for += expected.lines().count();
+    }
+    assert_eq!(histories, IN_PROCESS);
+    assert!(asked_for > 25_000 && looked_up > 2_000, "{asked_for} {looked_up}");
+    let RefusedWorlds { of_one, of_two } = refused;
+    assert!((20..300).contains(&of_one) && (20..300).contains(&of_two), "{of_one} {of_two}");
 }
 
 #[test]

@@ -3,13 +3,21 @@
 use crate::files::{Ended, tidemark};
 use crate::folder::Folder;
 use crate::twin::{Event, World};
+use clap::Parser as _;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::process::Command;
+use tidemark::cli::{self, Cli, HistoricalArgs};
 
-const SEEDS: u64 = 200;
+/// Histories that are asked about through the command.
+const SEEDS: u64 = 100;
+/// Histories that are asked about in this process; with those of `by_arrival` they are 10,000.
+const IN_PROCESS: u64 = 7_500;
+/// The most records of a partition of these.
+const RECORDS_MAX: usize = 24;
 
 /// A world whose history lies in files.
 pub struct Told {
@@ -22,10 +30,14 @@ pub struct Told {
 
 impl Told {
     pub fn new(seed: u64) -> Told {
-        let world = World::of_sources(seed, 1 + seed as usize % 2);
+        Told::of(World::of_sources(seed, 1 + seed as usize % 2))
+    }
+
+    fn of(world: World) -> Told {
         let (accepted, late) = world.judge();
         let folder = Folder::new("historical");
         folder.write("job.toml", world.job());
+        world.write_table(&folder);
         let sources = world.write_log(&folder);
         Told { world, accepted, late: late.len() as u64, folder, sources }
     }
@@ -87,6 +99,14 @@ impl Example {
             user: (user < 8).then(|| format!("u{user}")),
             at: told.world.telling_time(&told.accepted, rng),
         }
+    }
+
+    /// The same where what was known so much earlier may tell more.
+    fn lagging(mut self, counts: CountedEvents, rng: &mut SmallRng) -> Example {
+        if let CountedEvents::Lagging(lag) = counts {
+            self.at += [0, lag, lag - 1][rng.random_range(0..3)];
+        }
+        self
     }
 
     /// The values of all features of all views.
@@ -172,18 +192,89 @@ fn what_is_known_so_much_later_equals_brute_force_too() {
     });
 }
 
+/// What `tidemark historical` is asked by these words, in a folder.
+pub fn arguments(folder: &Folder, words: &str) -> HistoricalArgs {
+    let of_file = |word: &str| match word.split_once('=') {
+        Some((source, files)) => {
+            let files = files.split(',').map(|file| folder.file(file));
+            format!("{source}={}", files.collect::<Vec<_>>().join(","))
+        }
+        None => folder.file(word),
+    };
+    let mut whole = vec!["tidemark".to_owned()];
+    for word in words.split(' ') {
+        let last = whole.last().map_or("", String::as_str);
+        let is_file = ["historical", "--source", "--entities", "--out"].contains(&last);
+        whole.push(if is_file { of_file(word) } else { word.to_owned() });
+    }
+    match Cli::try_parse_from(&whole).unwrap_or_else(|e| panic!("{words}: {e}")).command {
+        cli::Command::Historical(args) => args,
+        _ => panic!("{words}"),
+    }
+}
+
+#[test]
+fn ten_thousand_random_histories_have_what_brute_force_finds_in_them() {
+    let (mut histories, mut asked, mut looked_up, mut late) = (0, 0, 0, 0);
+    for seed in 0..IN_PROCESS {
+        let world = World::looking_up(seed, 1 + seed as usize % 2, RECORDS_MAX);
+        looked_up += usize::from(world.shows_what_is_looked_up());
+        let (told, mut rng) = (Told::of(world), SmallRng::seed_from_u64(seed));
+        let counts = match (rng.random_range(0..3), told.world.lag_max()) {
+            (0, most) if most > 0 => CountedEvents::Lagging(rng.random_range(1..=most)),
+            (1, _) => CountedEvents::Before,
+            _ => CountedEvents::UpToIt,
+        };
+        let rows = rng.random_range(0..24);
+        let examples: Vec<Example> =
+            (0..rows).map(|_| Example::random(&told, &mut rng).lagging(counts, &mut rng)).collect();
+        let (spine, expected) = of_json(&told, &examples, counts);
+        told.folder.write("spine.jsonl", spine);
+        let views: Vec<String> = (0..told.world.views.len()).map(|at| format!("v{at}")).collect();
+        let words = format!(
+            "historical job.toml --time-unit ms --full-feature-names --entities spine.jsonl --features {} \
+             --out out.jsonl{}{}",
+            views.join(","),
+            told.sources,
+            counts.flag()
+        );
+        let mut args = arguments(&told.folder, &words);
+        for workers in 1..=3 {
+            args.workers = Some(workers);
+            match tidemark::historical::make(&args) {
+                Ok(said) => {
+                    let said = serde_json::to_value(said).unwrap();
+                    let said =
+                        ["accepted", "late", "rows"].map(|name| said[name].as_u64().unwrap());
+                    let events = told.accepted.len() as u64;
+                    assert_eq!(said, [events, told.late, examples.len() as u64], "seed {seed}");
+                }
+                Err(why) => panic!("seed {seed}: {why}{}", told.world.job()),
+            }
+            let found = told.read("out.jsonl");
+            let differs = found.lines().zip(expected.lines()).find(|(one, other)| one != other);
+            assert_eq!(differs, None, "seed {seed} on {workers}: {}", told.world.job());
+            assert!(found == expected, "seed {seed} on {workers}");
+        }
+        histories += 1;
+        asked += examples.len();
+        late += told.late;
+    }
+    assert_eq!(histories, 10_000 - crate::by_arrival::IN_PROCESS);
+    let counts = [asked, looked_up, late as usize];
+    assert!(
+        counts.iter().zip([80_000, 6_000, 20_000]).all(|(is, least)| *is > least),
+        "{counts:?}"
+    );
+}
+
 fn equal_brute_force(which: impl Fn(&World, &mut SmallRng) -> CountedEvents) {
     let mut asked = 0;
     for seed in 0..SEEDS {
         let (told, mut rng) = (Told::new(seed), SmallRng::seed_from_u64(seed));
         let counts = which(&told.world, &mut rng);
-        let examples = (0..rng.random_range(0..300)).map(|_| {
-            let mut example = Example::random(&told, &mut rng);
-            if let CountedEvents::Lagging(lag) = counts {
-                example.at += [0, lag, lag - 1][rng.random_range(0..3)];
-            }
-            example
-        });
+        let examples = (0..rng.random_range(0..300))
+            .map(|_| Example::random(&told, &mut rng).lagging(counts, &mut rng));
         let examples: Vec<Example> = examples.collect();
         let csv = rng.random::<bool>();
         let form = if csv { of_csv } else { of_json };
@@ -209,7 +300,7 @@ fn equal_brute_force(which: impl Fn(&World, &mut SmallRng) -> CountedEvents) {
         }
         asked += examples.len();
     }
-    assert!(asked > 20_000, "{asked}");
+    assert!(asked > 10_000, "{asked}");
 }
 
 /// The sealed features by view and offset.
@@ -307,6 +398,109 @@ fn counting(folder: &Folder) {
          twice = { expression = 'n * 2' }\n[services.all]\nviews = [\"v\"]\n",
     );
     folder.write("in.jsonl", "{\"ts\":1000,\"card\":\"a\"}\n{\"ts\":2000,\"card\":\"a\"}\n");
+}
+
+/// Rows of a spine that are more than sorting holds in memory.
+const MANY_ROWS: usize = 1_000_000;
+/// Bytes of each of their ids.
+const ID_BYTES: usize = 110;
+/// What sorting holds in memory of what is asked, and as much again of what was found.
+const SORT_BYTES: u64 = 64 << 20;
+/// What else more rows may cost: blocks of runs that are merged.
+const OTHER_BYTES: u64 = 40 << 20;
+
+/// A spine of numbered rows, by time where `sorted`, else in no order.
+fn long_spine(sorted: bool, rows: usize) -> String {
+    let mut rng = SmallRng::seed_from_u64(10);
+    let mut all: Vec<(u64, usize, u32)> =
+        (0..rows).map(|n| (rng.random_range(0..400_000), n, rng.random_range(0..1_100))).collect();
+    if sorted {
+        all.sort_unstable();
+    }
+    let mut spine = "row,payer,event_timestamp\n".to_owned();
+    for (at, n, id) in all {
+        let _ = writeln!(spine, "{n},{id:0>ID_BYTES$},{at}");
+    }
+    spine
+}
+
+/// What came out, by the numbers of the rows.
+fn by_number(folder: &Folder, name: &str) -> Vec<String> {
+    let out = std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let mut rows: Vec<(usize, String)> = out
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let (n, rest) = line.split_once(',').unwrap();
+            // The id is longer than what is to be compared.
+            (n.parse().unwrap(), rest[ID_BYTES - 5..].to_owned())
+        })
+        .collect();
+    rows.sort_unstable();
+    rows.into_iter().map(|(_, rest)| rest).collect()
+}
+
+#[test]
+fn a_spine_that_is_larger_than_memory_may_be_gives_what_it_gives_sorted_and_shows_how_far_it_is() {
+    let folder = Folder::new("long-spine");
+    counting(&folder);
+    let mut events = String::new();
+    for at in 0..5_000_u32 {
+        let _ = writeln!(events, "{{\"ts\":{},\"card\":\"{:0>ID_BYTES$}\"}}", at * 60, at % 1_000);
+    }
+    folder.write("in.jsonl", events);
+    let line = |spine: &str, out: &str| {
+        format!(
+            "historical job.toml --time-unit ms --source t=in.jsonl --features v --entities {spine} --out {out}"
+        )
+    };
+    let run = |spine: &str, out: &str, temporary: &str| {
+        let mut command = crate::run::command();
+        command.args(line(spine, out).split(' ')).current_dir(folder.path());
+        Ended::from(command.env("TMPDIR", temporary).output().unwrap())
+    };
+    let peak = |said: &str| {
+        let said =
+            said.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
+        serde_json::from_str::<Value>(said).unwrap()["peak_rss_bytes"].as_u64().unwrap()
+    };
+    folder.write("few.csv", long_spine(false, 1_000));
+    let few = run("few.csv", "few_out.csv", "/nowhere/at/all");
+    assert_eq!(few.code, 0, "{}", few.errors);
+    folder.write("sorted.csv", long_spine(true, MANY_ROWS));
+    folder.write("spine.csv", long_spine(false, MANY_ROWS));
+    // More than that needs room elsewhere.
+    let refused = run("spine.csv", "out.csv", "/nowhere/at/all");
+    assert_eq!(refused.code, 1, "{}", refused.errors);
+    let says = "cannot keep what does not fit into memory in a temporary file in /nowhere/at/all";
+    assert!(refused.errors.contains(says), "{}", refused.errors);
+    let sorted = run("sorted.csv", "sorted_out.csv", &folder.file(""));
+    assert_eq!(sorted.code, 0, "{}", sorted.errors);
+    // On a terminal.
+    let mut terminal = Command::new("script");
+    let program = crate::run::command().get_program().to_str().unwrap().to_owned();
+    let shown = terminal
+        .args(["-qec", &format!("{program} {}", line("spine.csv", "out.csv")), "/dev/null"])
+        .current_dir(folder.path())
+        .env("TERM", "xterm")
+        .env("TMPDIR", folder.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let shown = Ended::from(shown);
+    assert_eq!(shown.code, 0, "{}{}", shown.out, shown.errors);
+    for says in ["examples read  ", "examples written  ", " M examples/s  "] {
+        assert!(shown.out.contains(says), "{says}: {}", shown.out);
+    }
+    let (found, expected) = (by_number(&folder, "out.csv"), by_number(&folder, "sorted_out.csv"));
+    assert_eq!(found.len(), MANY_ROWS);
+    assert!(found == expected);
+    assert!(found.iter().filter(|row| row.ends_with(",1,2")).count() > MANY_ROWS / 100);
+    for said in [&sorted.out, &shown.out] {
+        let (peak, few) = (peak(said), peak(&few.out));
+        let most = few + 2 * SORT_BYTES + OTHER_BYTES;
+        assert!(peak < most, "{peak} bytes, with a thousand rows {few}");
+    }
 }
 
 #[test]
@@ -415,6 +609,14 @@ fn a_spec_says_what_a_training_set_is() {
     assert_eq!(first["examples"]["to"], "1970-01-01T00:01:01Z");
     assert_eq!(first["examples"]["keys"][0]["rows_without"], 1);
     assert_eq!(first["sources"][0]["files"][0]["bytes"], 46);
+    // Of whoever asks: `sha256sum in.jsonl`.
+    let sum = |name: &str| {
+        let sum = Command::new("sha256sum").arg(folder.file(name)).output().unwrap();
+        String::from_utf8(sum.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(first["sources"][0]["files"][0]["sha256"], sum("in.jsonl"));
+    assert_eq!(first["examples"]["file"]["sha256"], sum("s.csv"));
+    assert_eq!(first["out"]["sha256"], sum("out.csv"));
     assert_eq!(first["features"][0]["nulls"], 1);
     assert_eq!(first["run"]["accepted"], 2);
     let out = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();

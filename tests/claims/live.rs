@@ -305,6 +305,7 @@ fn storm(out_of_orderness: u64) -> World {
         views: views(features),
         sources: 1,
         log: vec![(0..2_000).map(one).collect()],
+        table: None,
     }
 }
 
@@ -379,7 +380,7 @@ fn slots_and_symbols_are_reused_and_nothing_leaks_between_entities() {
         }
     }
     let (views, log) = (views(features), vec![log]);
-    let world = World { out_of_orderness: 3, max_ahead: None, views, sources: 1, log };
+    let world = World { out_of_orderness: 3, max_ahead: None, views, sources: 1, log, table: None };
     let mut drive = Drive::new(&world, 256);
     for generation in 0..GENERATIONS as usize {
         for part in 0..6 {

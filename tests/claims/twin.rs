@@ -2,6 +2,7 @@
 //! every row. No state, no order of arrival, nothing shared with the engine but the rules.
 
 pub mod events;
+mod looking_up;
 mod sequences;
 
 use crate::folder::Folder;
@@ -28,6 +29,9 @@ pub struct Event {
     pub points: Option<i64>,
     pub country: Option<String>,
     pub good: Option<bool>,
+    /// What the country is as of the time of the event, where the world looks it up.
+    pub level: Option<i64>,
+    pub zone: Option<String>,
 }
 
 impl Event {
@@ -44,6 +48,8 @@ pub enum Filter {
     Large,
     Good,
     Abroad,
+    /// Of what is looked up.
+    High,
 }
 
 impl Filter {
@@ -53,6 +59,7 @@ impl Filter {
             Filter::Large => "amount >= 50",
             Filter::Good => "good",
             Filter::Abroad => "country in {\"se\", \"no\"}",
+            Filter::High => "level >= 5",
         }
     }
 
@@ -62,6 +69,7 @@ impl Filter {
             Filter::Large => e.amount.is_some_and(|a| a >= 50_000_000),
             Filter::Good => e.good == Some(true),
             Filter::Abroad => e.country.as_deref().is_some_and(|c| c == "se" || c == "no"),
+            Filter::High => e.level.is_some_and(|level| level >= 5),
         }
     }
 }
@@ -109,6 +117,8 @@ pub struct World {
     /// another name, and no points.
     pub sources: usize,
     pub log: Log,
+    /// What countries are looked up in; `None`: nothing is.
+    pub table: Option<looking_up::Table>,
 }
 
 const AGGREGATES: [(&str, &str); 28] = [
@@ -202,7 +212,7 @@ impl World {
         if max_ahead.is_some() {
             log.iter_mut().flatten().for_each(|record| arrive(&mut rng, record));
         }
-        World { out_of_orderness, max_ahead, views, sources, log }
+        World { out_of_orderness, max_ahead, views, sources, log, table: None }
     }
 
     /// What the job says of arrivals.
@@ -242,6 +252,7 @@ impl World {
                 self.arrival()
             );
         }
+        text.push_str(&self.lookups());
         for (at, view) in self.views.iter().enumerate() {
             let _ = write!(
                 text,
@@ -510,6 +521,7 @@ impl Feature {
         let events: Vec<&Event> = all.iter().copied().filter(|e| self.filter.holds(e)).collect();
         let numbers = events.iter().filter_map(|e| match self.of {
             "amount" => e.amount,
+            "level" => e.level,
             _ => e.points,
         });
         let numbers: Vec<i64> = numbers.collect();
@@ -517,7 +529,7 @@ impl Feature {
         let n = numbers.len();
         let sum: i128 = numbers.iter().map(|v| i128::from(*v)).sum();
         let mut counts = BTreeMap::<&str, u32>::new();
-        for country in events.iter().filter_map(|e| e.country.as_deref()) {
+        for country in events.iter().filter_map(|e| self.text(e)) {
             *counts.entry(country).or_default() += 1;
         }
         let double = |x: Option<f64>| x.map_or("null".to_owned(), |x| format!("{:?}", x + 0.0));
@@ -656,7 +668,8 @@ impl World {
             _ => u64::MAX,
         };
         let event = event(&json, partition, offset, self.sources);
-        Event { ts: ts.min(latest), clock: ts.min(seen.unwrap_or(ts)), ..event }
+        let event = Event { ts: ts.min(latest), clock: ts.min(seen.unwrap_or(ts)), ..event };
+        self.look_up(event)
     }
 }
 
@@ -675,5 +688,7 @@ fn event(json: &serde_json::Value, partition: usize, offset: usize, sources: usi
         points: json["points"].as_i64().filter(|_| source == 0),
         country: text("country"),
         good: json["good"].as_bool(),
+        level: None,
+        zone: None,
     }
 }

@@ -1,58 +1,86 @@
 //! Which events make a value, by brute force.
 
-use super::{Event, Feature, World};
+use super::{Event, Feature, Filter, World};
 
 /// Source, partition and offset.
 pub type EventPlace = (usize, usize, usize);
 
 impl World {
     /// The events that feature `n` of view `at` is made of at `t` of the entity `id`, of each of its inputs
-    /// in order; `None`: the twin does not say it of such a feature.
+    /// in order.
     pub fn events_of(
         &self,
         (at, n): (usize, usize),
         accepted: &[Event],
         id: &str,
         t: u64,
-    ) -> Option<Vec<Vec<EventPlace>>> {
+    ) -> Vec<Vec<EventPlace>> {
         let known = &accepted[..accepted.partition_point(|e| e.ts <= t)];
         let (view, feature) = self.views[at].features[n].named.unwrap_or((at, n));
         let history = self.views[view].history(known, id);
-        let inputs = self.views[view].features[feature].events(&history, t)?;
+        let inputs = self.views[view].features[feature].events(&history, t);
         let place = |e: &&Event| (e.source, e.partition / self.sources, e.offset);
-        Some(inputs.iter().map(|events| events.iter().map(place).collect()).collect())
+        inputs.iter().map(|events| events.iter().map(place).collect()).collect()
     }
 }
 
 impl Feature {
-    fn events<'a>(&self, history: &[&'a Event], t: u64) -> Option<Vec<Vec<&'a Event>>> {
+    fn events<'a>(&self, history: &[&'a Event], t: u64) -> Vec<Vec<&'a Event>> {
         let mine = || history.iter().copied().filter(|e| self.filter.holds(e));
+        let inside = || mine().filter(|e| self.inside(e, t));
         let has = |e: &&Event| match self.of {
             "amount" => e.amount.is_some(),
             "points" => e.points.is_some(),
-            "country" => e.country.is_some(),
+            "level" => e.level.is_some(),
+            "country" | "zone" => self.text(e).is_some(),
             _ => true,
         };
+        let session = self.session(history, t);
+        let edge = |e: Option<&&'a Event>| e.copied().into_iter().collect::<Vec<_>>();
         match self.aggregate {
-            "count" | "sum" | "avg" | "max" | "min" | "stddev" | "distinct" | "entropy"
-            | "normalised" => {
-                Some(vec![mine().filter(|e| self.inside(e, t)).filter(has).collect()])
-            }
+            "changes" => vec![self.changed(history, t)],
+            "change_ratio" => vec![self.changed(history, t), inside().collect()],
             "ratio" => {
                 let all = history.iter().copied().filter(|e| self.inside(e, t)).collect();
-                Some(vec![mine().filter(|e| self.inside(e, t)).collect(), all])
+                vec![inside().collect(), all]
             }
-            "latest" | "is_new" | "previous" => {
-                let latest = mine().next_back().filter(|e| t < e.ts + self.window);
-                Some(vec![latest.into_iter().collect()])
-            }
-            "session sum" => Some(vec![self.session(history, t).into_iter().filter(has).collect()]),
-            "session count" => Some(vec![self.session(history, t)]),
-            _ => None,
+            "latest" | "is_new" | "previous" => vec![edge(self.newest(history, t).last())],
+            "previous_gap" => vec![self.newest(history, t)],
+            "session count" => vec![self.counted(&session)],
+            "session sum" => vec![self.counted(&session).into_iter().filter(has).collect()],
+            // What both parts of it count is one thing then.
+            "session ratio" if self.filter == Filter::All => vec![session],
+            "session ratio" => vec![self.counted(&session), session],
+            "duration" => vec![edge(session.last()), edge(session.first())],
+            "first" => vec![edge(session.first())],
+            "last" => vec![edge(session.last())],
+            _ => vec![inside().filter(has).collect()],
         }
     }
 
-    /// The events of the session that is open at `t` and that count, oldest first.
+    /// The latest event while it is seen, behind the one before it where that is near enough.
+    fn newest<'a>(&self, history: &[&'a Event], t: u64) -> Vec<&'a Event> {
+        let mut mine = history.iter().copied().filter(|e| self.filter.holds(e));
+        let Some(latest) = mine.next_back().filter(|e| t < e.ts + self.window) else {
+            return Vec::new();
+        };
+        let before = mine.next_back().filter(|e| latest.ts - e.ts < self.window);
+        before.into_iter().chain([latest]).collect()
+    }
+
+    /// The events in the window that tell something else than the one before them that tells anything.
+    fn changed<'a>(&self, history: &[&'a Event], t: u64) -> Vec<&'a Event> {
+        let mine: Vec<&Event> = history.iter().copied().filter(|e| self.filter.holds(e)).collect();
+        let inside = mine.iter().enumerate().filter(|(_, e)| self.inside(e, t));
+        inside.filter(|(at, e)| self.is_change(&mine[..*at], e)).map(|(_, e)| *e).collect()
+    }
+
+    /// Those of a session that count.
+    fn counted<'a>(&self, session: &[&'a Event]) -> Vec<&'a Event> {
+        session.iter().copied().filter(|e| self.filter.holds(e)).collect()
+    }
+
+    /// The events of the session that is open at `t`, oldest first.
     fn session<'a>(&self, history: &[&'a Event], t: u64) -> Vec<&'a Event> {
         let mut after = t;
         let near = |e: &&&'a Event| {
@@ -61,7 +89,7 @@ impl Feature {
             near
         };
         let session = history.iter().rev().take_while(near).copied();
-        let mut session: Vec<&Event> = session.filter(|e| self.filter.holds(e)).collect();
+        let mut session: Vec<&Event> = session.collect();
         session.reverse();
         session
     }

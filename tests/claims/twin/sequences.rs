@@ -13,8 +13,8 @@ fn shown(country: Option<&str>) -> String {
 
 impl Feature {
     fn told<'a>(&self, e: &'a Event) -> Option<Told<'a>> {
-        let good = if self.of == "country" { None } else { e.good };
-        let told = Told(e.country.as_deref(), good);
+        let good = if self.of.contains("good") { e.good } else { None };
+        let told = Told(self.text(e), good);
         (told != Told(None, None)).then_some(told)
     }
 
@@ -49,7 +49,8 @@ impl Feature {
                 format!("{:?}", sum as f64 / 1e6)
             }
             ("session sum", _) => {
-                let sum: i64 = counted.iter().filter_map(|e| e.points).sum();
+                let number = |e: &&&Event| if self.of == "level" { e.level } else { e.points };
+                let sum: i64 = counted.iter().filter_map(number).sum();
                 format!("{:?}", sum as f64)
             }
             ("session ratio", _) if session.is_empty() => "0.0".to_owned(),
@@ -60,10 +61,10 @@ impl Feature {
                 let both = session.first().zip(session.last());
                 format!("{:?}", both.map_or(0, |(last, first)| last.ts - first.ts) as f64)
             }
-            (_, "country") => shown(edge.and_then(|e| e.country.as_deref())),
-            (_, "points") => {
-                edge.and_then(|e| e.points).map_or("null".to_owned(), |p| p.to_string())
-            }
+            (_, "country" | "zone") => shown(edge.and_then(|e| self.text(e))),
+            (_, "points" | "level") => edge
+                .and_then(|e| if self.of == "level" { e.level } else { e.points })
+                .map_or("null".to_owned(), |p| p.to_string()),
             _ => edge.map_or("null".to_owned(), |e| e.ts.to_string()),
         }
     }
@@ -72,17 +73,21 @@ impl Feature {
         let (mut all, mut changes) = (0_u32, 0_u32);
         for (at, e) in mine.iter().enumerate().filter(|(_, e)| self.inside(e, t)) {
             all += 1;
-            let nearest = mine[..at].iter().rev().find(|earlier| self.told(earlier).is_some());
-            let near = nearest.filter(|earlier| earlier.ts + self.apart > e.ts);
-            let told = self.told(e);
-            let other = near.is_some_and(|earlier| self.told(earlier) != told);
-            changes += u32::from(told.is_some() && other);
+            changes += u32::from(self.is_change(&mine[..at], e));
         }
         match self.aggregate {
             "changes" => changes.to_string(),
             _ if all == 0 => "0.0".to_owned(),
             _ => format!("{:?}", f64::from(changes) / f64::from(all)),
         }
+    }
+
+    /// Whether it tells something else than the one of those before it that tells anything.
+    pub(super) fn is_change(&self, before: &[&Event], e: &Event) -> bool {
+        let nearest = before.iter().rev().find(|earlier| self.told(earlier).is_some());
+        let near = nearest.filter(|earlier| earlier.ts + self.apart > e.ts);
+        let told = self.told(e);
+        told.is_some() && near.is_some_and(|earlier| self.told(earlier) != told)
     }
 
     /// The latest event while it is shown, and what came before within the horizon.
@@ -103,6 +108,6 @@ impl Feature {
     fn previous(&self, mine: &[&Event], t: u64) -> String {
         let latest = self.latest(mine, t);
         let before = latest.and_then(|(_, before)| before.last().copied());
-        shown(before.and_then(|e| e.country.as_deref()))
+        shown(before.and_then(|e| self.text(e)))
     }
 }
