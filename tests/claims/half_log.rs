@@ -2,8 +2,9 @@
 
 use crate::memory::{Output, Record};
 use crate::redis_server::Redis;
-use crate::run::{self, Process, half, topic, traffic, until_stored, write};
+use crate::run::{self, Process, command, half, topic, traffic, until_stored, write};
 use std::path::Path;
+use std::process::Command;
 
 /// The log, where it is read, and the store of its rows.
 pub struct HalfLog {
@@ -21,6 +22,11 @@ impl HalfLog {
 
     /// Starts the job in `folder`, with these variables more.
     pub fn start(&self, folder: &Path, more: &[(&str, &str)]) -> Process {
+        self.start_by(command(), folder, more)
+    }
+
+    /// Starts it as what `program` runs with the arguments that follow.
+    pub fn start_by(&self, program: Command, folder: &Path, more: &[(&str, &str)]) -> Process {
         let kafka = run::kafka().bootstrap_servers;
         let port = self.redis.port.to_string();
         let mut variables = vec![
@@ -30,7 +36,7 @@ impl HalfLog {
             ("REDIS_PORT", &port),
         ];
         variables.extend(more);
-        Process::start(folder, "fraud", &variables)
+        Process::start_by(program, folder, "fraud", &variables, &[])
     }
 
     /// Writes what the topic has not yet, and waits for it in Redis.

@@ -73,6 +73,8 @@ mod forget;
 #[cfg(test)]
 mod found_later;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod half_log;

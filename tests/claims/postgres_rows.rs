@@ -7,6 +7,7 @@ use crate::half_log::HalfLog;
 use crate::memory::Output;
 use crate::postgres_server::{Postgres, URL};
 use crate::row_files::{COMPARE, python};
+use crate::row_sink::SAME;
 use crate::run::{self, Process, command, refuses, settings, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +22,15 @@ struct World {
 impl World {
     /// With half of the log in the topic, and the tables made.
     fn new(seed: u64, more: &str) -> World {
+        World::with(seed, "keep = false", more)
+    }
+
+    /// The same whose file of sealed rows is as `file` says, in its settings.
+    fn with(seed: u64, file: &str, more: &str) -> World {
         let folder = Folder::new("postgres-rows");
         let [path, state] = ["sealed.jsonl", "state"].map(|name| folder.file(name));
         let more = format!(
-            "[sealed]\npath = {path:?}\nkeep = false\n{more}[state]\nurl = {state:?}\n\
+            "[sealed]\npath = {path:?}\n{file}\n{more}[state]\nurl = {state:?}\n\
              checkpoint_interval = \"100ms\"\n"
         );
         settings(folder.path(), &more);
@@ -55,10 +61,14 @@ impl World {
     }
 }
 
+/// The time of the last row that the tables have.
+fn last_of(postgres: &Postgres) -> u64 {
+    postgres.ask("select last_as_of from tidemark.tidemark_progress").parse().unwrap()
+}
+
 /// Sealed rows up to the time of the last one that the tables have.
 fn up_to_last<'r>(postgres: &Postgres, sealed: &'r str) -> Vec<&'r str> {
-    let last: u64 =
-        postgres.ask("select last_as_of from tidemark.tidemark_progress").parse().unwrap();
+    let last = last_of(postgres);
     let is_there = |line: &&str| {
         let row: Value = serde_json::from_str(line).unwrap();
         row["as_of"].as_u64().unwrap() <= last
@@ -174,10 +184,18 @@ fn files_and_tables_have_the_rows_of_a_replay() {
         let all = rows.lines().count();
         let is_short = times == "events" && all - count >= 100;
         assert!(count > 4_000 && !is_short, "{profile}, {times}: {count} of {all}");
-        if times == "events" {
-            let files = python(&folder, COMPARE, &["files"]);
-            assert_eq!(files.trim().parse(), Ok(count), "{profile}");
-        }
+        let files = match times {
+            "events" => python(&folder, COMPARE, &["files"]),
+            _ => {
+                done(&format!(
+                    "replay {profile} --source {source}=in.jsonl --rows {times} \
+                     --sealed expected/{{view}}.parquet"
+                ));
+                python(&folder, SAME, &[&last_of(&postgres).to_string(), "files"])
+            }
+        };
+        let files = files.split_whitespace().next().map(str::parse);
+        assert_eq!(files, Some(Ok(count)), "{profile}, {times}");
     }
 }
 
@@ -216,6 +234,76 @@ fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
     world.until_written(&process);
     process.stop("TERM");
     assert!(world.compare(&expected) >= rows);
+}
+
+/// What psql says of one row of a card, by the time of its `created`.
+const ROW: &str = "select txn_count_5m from tidemark.transaction_stats_5m where card_id";
+
+#[test]
+fn rows_that_are_there_already_stay_as_they_are_and_all_others_come_once() {
+    let world = World::with(86, "keep = true", "");
+    let expected = run::expected(&world.half.log);
+    let mut process = world.start("");
+    process.until_ready();
+    world.until_written(&process);
+    process.stop("TERM");
+    assert!(!process.log().contains("by another hand"), "{}", process.log());
+    let first = world.compare(&expected);
+    // Somebody loses how far rows are, and some of them; of one he knows better.
+    let table = "tidemark.transaction_stats_5m";
+    let count = |of: &str| -> usize {
+        world.postgres.ask(&format!("select count(*) from {of}")).parse().unwrap()
+    };
+    let before = count(table);
+    world.postgres.ask(&format!("delete from {table} where source_offset % 7 = 3"));
+    assert!(before - count(table) > 500, "{before}");
+    let known = "source_partition = 0 and source_offset = (select min(source_offset) \
+                 from tidemark.transaction_stats_5m where source_partition = 0)";
+    let was = world.postgres.ask(&format!("select txn_count_5m from {table} where {known}"));
+    world.postgres.ask(&format!("update {table} set txn_count_5m = 999 where {known}"));
+    // Somebody else has a row that the job has not read yet.
+    let last = last_of(&world.postgres);
+    let ahead = expected.sealed.lines().find_map(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let is = row["view"] == "transaction_stats_5m" && row["as_of"].as_u64()? > last + 600_000;
+        is.then_some(row)
+    });
+    let ahead = ahead.unwrap();
+    let (card, as_of) = (ahead["entity_id"].as_str().unwrap(), ahead["as_of"].as_u64().unwrap());
+    let time = format!("to_timestamp({as_of} / 1000.0)");
+    world.postgres.ask(&format!(
+        "insert into {table} (card_id, event_timestamp, created, txn_count_5m) \
+         values ('{card}', {time}, {time}, 998)"
+    ));
+    let ahead = format!("{ROW} = '{card}' and created = {time}");
+    world.postgres.ask("delete from tidemark.tidemark_progress");
+    let mut process = world.start("");
+    process.until_ready();
+    world.half.rest(&expected);
+    world.until_written(&process);
+    process.stop("TERM");
+    let says = "some of these sealed rows are in their tables already, by another hand or an older state: \
+                those stay as they are";
+    assert!(process.log().contains(says), "{}", process.log());
+    assert_eq!(
+        world.postgres.ask(&format!("select txn_count_5m from {table} where {known}")),
+        "999"
+    );
+    assert_eq!(world.postgres.ask(&ahead), "998");
+    // But for those two all are what the log makes, each once.
+    world.postgres.ask(&format!("update {table} set txn_count_5m = {was} where {known}"));
+    world
+        .postgres
+        .ask(&format!("delete from {table} where card_id = '{card}' and created = {time}"));
+    let there = up_to_last(&world.postgres, &expected.sealed);
+    let others = there.iter().copied().filter(|line| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        row["view"] != "transaction_stats_5m"
+            || row["entity_id"] != card
+            || row["as_of"].as_u64() != Some(as_of)
+    });
+    let rows = same_rows(&world.postgres, others);
+    assert!(rows + 1 == there.len() && rows > first + 5_000, "{rows} of {}", there.len());
 }
 
 #[test]

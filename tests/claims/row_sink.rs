@@ -7,16 +7,18 @@ use crate::half_log::HalfLog;
 use crate::memory::Output;
 use crate::row_files::{COMPARE, python};
 use crate::run::{self, Process, refuses, settings, until};
+use crate::s3::{self, service_with};
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
+use tidemark::objects::{Objects as _, S3Objects};
 
 /// Event time of a file, in ms: `roll` below.
 const ROLL: u64 = 20 * 60_000;
 
-/// A job whose rows go to files in the folder `rows`.
-struct World {
-    half: HalfLog,
-    folder: Folder,
+/// A job whose rows go to files, in the folder `rows` unless they go elsewhere.
+pub struct World {
+    pub half: HalfLog,
+    pub folder: Folder,
 }
 
 impl World {
@@ -26,8 +28,14 @@ impl World {
 
     /// The same with more settings of the files.
     fn with(seed: u64, of_files: &str) -> World {
+        World::at(seed, "rows", of_files)
+    }
+
+    /// The same whose files are at `rows`, a URL or a path in its folder.
+    pub fn at(seed: u64, rows: &str, of_files: &str) -> World {
         let folder = Folder::new("rows");
-        let [path, state, rows] = ["sealed.jsonl", "state", "rows"].map(|name| folder.file(name));
+        let [path, state] = ["sealed.jsonl", "state"].map(|name| folder.file(name));
+        let rows = if rows.contains("://") { rows.to_owned() } else { folder.file(rows) };
         let more = format!(
             "[sealed]\npath = {path:?}\nkeep = false\n[offline.parquet]\nurl = {rows:?}\nroll = \"20m\"\n{of_files}\
              [state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\n"
@@ -41,7 +49,7 @@ impl World {
     }
 
     /// The time of the last row that files have; `None`: there are none.
-    fn last(&self) -> Option<u64> {
+    pub fn last(&self) -> Option<u64> {
         let rolls = std::fs::read_dir(self.folder.path().join("rows/_rolls")).ok()?;
         let names = rolls.map(|roll| roll.unwrap().path());
         let newest = names.filter(|path| path.extension().is_some_and(|e| e == "json")).max()?;
@@ -51,7 +59,7 @@ impl World {
 
     /// Compares the files with the rows that a replay has up to their last one: each is there once. All rolls
     /// are in files that are over when `sealed` bytes of rows are.
-    fn compare(&self, expected: &Output, sealed: usize) {
+    pub fn compare(&self, expected: &Output, sealed: usize) {
         let last = self.last().expect("files");
         let time = |line: &str| {
             let row: Value = serde_json::from_str(line).unwrap();
@@ -109,12 +117,54 @@ fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
     world.compare(&expected, usize::try_from(again.len()).unwrap());
 }
 
-/// Compares files in folder `rows` with those of `expected`, which have later rows too: up to the time of
+#[test]
+fn rows_in_a_bucket_are_there_once_wherever_the_process_is_killed() {
+    let service = service_with("rows");
+    let world = World::at(74, "s3://rows/of/fraud", "");
+    let expected = run::expected(&world.half.log);
+    let start = |fault: &str| {
+        let variables = [
+            ("TIDEMARK_FAULT", fault),
+            ("AWS_ENDPOINT_URL", service.value("URL")),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ];
+        world.half.start(world.folder.path(), &variables)
+    };
+    let url = "s3://rows/of/fraud";
+    let objects = S3Objects::open(url, &s3::settings(service.value("URL"))).unwrap();
+    let names = |prefix: &str| -> Vec<String> {
+        objects.list(prefix).unwrap().into_iter().map(|object| object.name).collect()
+    };
+    // In the middle of a roll: it is said what its files have, and only some of them are there.
+    let mut process = start("publish.rows.file:2:KILL");
+    process.wait();
+    assert!(process.log().contains("a test wants this signal"), "{}", process.log());
+    let files = names("").len() - names("_rolls/").len();
+    assert_eq!((names("_rolls/").len(), files), (1, 2), "{:?}", names(""));
+    for fault in ["publish.rows.roll:2:KILL", "publish.rows.file:9:KILL"] {
+        let mut process = start(fault);
+        process.wait();
+        assert!(process.log().contains("a test wants this signal"), "{}", process.log());
+    }
+    let mut process = start("");
+    process.until_ready();
+    world.half.rest(&expected);
+    process.stop("TERM");
+    assert!(!process.log().contains("hunter2"), "{}", process.log());
+    for name in names("") {
+        world.folder.write(&format!("rows/{name}"), objects.get(&name).unwrap().unwrap());
+    }
+    let sealed = std::fs::metadata(world.folder.file("sealed.jsonl")).unwrap().len();
+    world.compare(&expected, usize::try_from(sealed).unwrap());
+}
+
+/// Compares files in the folder `argv[2]` with those of `expected`, which have later rows too: up to the time of
 /// `argv[1]` the same rows, each as often, and before the first of an entity that of 1970.
-const SAME: &str = "\
+pub const SAME: &str = "\
 import duckdb, glob, sys
 duckdb.sql(\"set timezone = 'UTC'\")
-last, total, changes = int(sys.argv[1]), 0, 0
+last, total, changes, folder = int(sys.argv[1]), 0, 0, sys.argv[2]
 for path in glob.glob('expected/*.parquet'):
     view = path.split('/')[-1][:-8]
     told = [c[0] for c in duckdb.sql(f\"describe select * from '{path}'\").fetchall()]
@@ -123,9 +173,9 @@ for path in glob.glob('expected/*.parquet'):
         at = 'epoch_ms(event_timestamp)'
         rows = f\"select {what} {columns} from '{files}' where {at} >= {begin} and {at} <= {end}\"
         return sorted(duckdb.sql(rows).fetchall(), key=repr)
-    own, expected = (of(files, 1, last, '') for files in [f'rows/{view}/*.parquet', path])
+    own, expected = (of(files, 1, last, '') for files in [f'{folder}/{view}/*.parquet', path])
     assert own == expected, (view, len(own), len(expected))
-    births = of(f'rows/{view}/*.parquet', 0, 0, 'distinct')
+    births = of(f'{folder}/{view}/*.parquet', 0, 0, 'distinct')
     assert set(births) <= set(of(path, 0, 0, 'distinct')), view
     assert {row[0] for row in births} == {row[0] for row in own}, view
     total += len(own)
@@ -167,7 +217,7 @@ fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
     let ended = tidemark(world.folder.path(), &line, b"");
     assert_eq!(ended.code, 0, "{}", ended.errors);
     let last = world.last().unwrap();
-    let told = python(&world.folder, SAME, &[&last.to_string()]);
+    let told = python(&world.folder, SAME, &[&last.to_string(), "rows"]);
     let counts: Vec<u64> = told.split_whitespace().map(|count| count.parse().unwrap()).collect();
     assert!(counts[0] > 30_000 && counts[1] > 10_000, "{told}");
 }

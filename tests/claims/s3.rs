@@ -15,17 +15,22 @@ use tidemark::objects::{
 #[path = "../../src/objects/tests/suite.rs"]
 mod suite;
 
-/// A service with an empty bucket `state`.
-fn service() -> Server {
+/// A service with an empty bucket of this name.
+pub fn service_with(bucket: &str) -> Server {
     let server = Server::start("s3", &[]);
     let made = Command::new("curl")
-        .args(["-sf", "-X", "PUT", &format!("{}/state", server.value("URL"))])
+        .args(["-sf", "-X", "PUT", &format!("{}/{bucket}", server.value("URL"))])
         .status();
     assert!(made.unwrap().success());
     server
 }
 
-fn settings(endpoint: &str) -> S3Settings {
+/// A service with an empty bucket `state`.
+fn service() -> Server {
+    service_with("state")
+}
+
+pub fn settings(endpoint: &str) -> S3Settings {
     S3Settings {
         endpoint: Some(endpoint.to_owned()),
         path_style: true,
