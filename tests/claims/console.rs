@@ -4,7 +4,7 @@
 //! - A block `console` is commands, each after `$ ` (and going on in the next line after `\`), and what they
 //!   print, on both outputs. `...` inside of a line stands for any text, and alone in one for any lines.
 //!   Nothing else may differ. A command succeeds, unless what it prints has a line that begins with `error:`.
-//! - A block `toml NAME` or `python NAME` is a file that later commands find. A job is checked, too.
+//! - A block `toml NAME`, `python NAME` or `sql NAME` is a file that later commands find. A job is checked, too.
 //!
 //! Commands find `tidemark`, and `scripts`, `jobs` and `cluster.toml` as in the repository. Servers that a page
 //! starts are real. Their ports, and that of HTTP, are free ones instead of those in the page, so that pages
@@ -55,7 +55,7 @@ fn holds(page: &str) {
                     commands_of_page.push(command);
                 }
             }
-            ("toml" | "python", Some(file)) => {
+            ("toml" | "python" | "sql", Some(file)) => {
                 shell.file(file, &block.text);
                 if block.text.contains("[job]") {
                     let check = Command::check(block.line, file);
@@ -178,7 +178,8 @@ fn every_page_with_commands_is_run() {
     let mut seen = 0;
     for page in markdown_under(root) {
         let text = fs::read_to_string(root.join(&page)).unwrap();
-        let is_run = |it: &Block| ["console", "toml", "python"].contains(&it.language.as_str());
+        let is_run =
+            |it: &Block| ["console", "toml", "python", "sql"].contains(&it.language.as_str());
         if blocks(&text).iter().any(is_run) {
             seen += 1;
             let test = format!("\n    holds(\"{page}\");\n");

@@ -145,7 +145,7 @@ fn every_block_of_a_page_is_run_or_says_why_not() {
                     assert!(block.text.starts_with("$ "), "{place} does not begin with a command");
                 }
                 // A file that a command uses, for a block that is no command says nothing by itself.
-                ("toml" | "python", Some(file)) => {
+                ("toml" | "python" | "sql", Some(file)) => {
                     let text = tree::text(&path);
                     let used = |it: &crate::blocks::Block| {
                         it.language == "console" && it.text.contains(file.as_str())

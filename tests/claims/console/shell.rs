@@ -52,10 +52,11 @@ struct Port {
     used: String,
 }
 
-/// What a page may name: of Kafka and Redis, of the processes of a cluster, of their HTTP, which stand one
+/// What a page may name: of Kafka, Redis and PostgreSQL, of the processes of a cluster, of their HTTP, which stand one
 /// after the other, and of the feature server.
-const SHOWN: [&str; 11] =
-    ["9092", "6379", "7101", "7102", "7103", "7104", "8088", "8089", "8090", "8091", "6566"];
+const SHOWN: [&str; 12] = [
+    "9092", "6379", "5432", "7101", "7102", "7103", "7104", "8088", "8089", "8090", "8091", "6566",
+];
 
 /// A shell, and what it is to do.
 pub struct Shell {
@@ -98,7 +99,7 @@ impl Shell {
                 text = text.replace(&format!("{before}{shown}"), &format!("{before}{used}"));
             }
         }
-        for server in ["kafka", "redis"] {
+        for server in ["kafka", "redis", "postgres"] {
             let start = format!("scripts/{server} start");
             text = text.replace(&start, &format!("{start} --until $$"));
         }
