@@ -1,8 +1,9 @@
 //! What is served, what is trained on and what the log makes is the same, and where it is not the first
 //! difference is explained.
 
-use crate::files::Ended;
+use crate::files::{Ended, job_over};
 use crate::folder::Folder;
+use crate::historical::names_of_views;
 use crate::memory::Record;
 use crate::redis_server::Redis;
 use crate::run::{
@@ -10,8 +11,8 @@ use crate::run::{
     write,
 };
 use crate::servers::shared_kafka;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -180,6 +181,143 @@ fn a_row_that_was_not_brought_up_to_date_is_told_by_the_time_at_which_it_was_rig
     assert_eq!(ended.code, 1, "{}{}", ended.out, ended.errors);
     assert!(ended.out.contains("it has not been brought up to date since"), "{}", ended.out);
     assert!(ended.out.contains("differs"), "{}", ended.out);
+}
+
+/// A job that has read a file of events of a profile into Redis, and has ended.
+struct ReadFile {
+    folder: Folder,
+    redis: Redis,
+}
+
+impl ReadFile {
+    /// With `settings` of the store.
+    fn new(profile: &str, job: &str, settings: &str) -> ReadFile {
+        let (folder, redis) = (Folder::new("validated-file"), Redis::start(&[]));
+        job_over(&folder, job, "in.jsonl");
+        // What the job `behavior` looks up.
+        folder.write("ip_reputation.csv", tidemark_jobs::IP_REPUTATION);
+        folder.write("cluster.toml", format!("[online.redis]\n{settings}"));
+        let read = ReadFile { folder, redis };
+        let generate =
+            format!("generate --profile {profile} --events 4000 --seed 9 --out in.jsonl");
+        for line in [generate.as_str(), "run job.toml --port 0"] {
+            let ended = read.run(line);
+            assert_eq!(ended.code, 0, "{line}: {}", ended.errors);
+        }
+        read
+    }
+
+    fn run(&self, line: &str) -> Ended {
+        let mut command = command();
+        command.args(line.split(' ')).current_dir(self.folder.path());
+        command.env("REDIS_URL", format!("redis://127.0.0.1:{}/0", self.redis.port));
+        command.output().unwrap().into()
+    }
+
+    fn document(&self, line: &str) -> (i32, Value) {
+        let ended = self.run(&format!("{line} --format json"));
+        let document = serde_json::from_str(&ended.out);
+        (ended.code, document.unwrap_or_else(|_| panic!("{}{}", ended.out, ended.errors)))
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let events = std::fs::read_to_string(self.folder.file("in.jsonl")).unwrap();
+        events.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The rows of a job other than that of cards are judged, and one that is gone is a difference, in a layout.
+fn rows_are_judged(layout: &str) {
+    let settings = format!("layout = {layout:?}\n");
+    let job = ReadFile::new("personalization", tidemark_jobs::PERSONALIZATION, &settings);
+    let (code, all) = job.document("validate-pit job.toml --sample 30");
+    assert_eq!((code, &all["ok"]), (0, &true.into()), "{all}");
+    assert!(all["online"].as_str().unwrap().contains("redis"), "{all}");
+    assert!(all["values"].as_u64().unwrap() > 40, "{all}");
+    let user = job.events().last().unwrap()["user_id"].as_str().unwrap().to_owned();
+    let of_one = format!("validate-pit job.toml --entity-type user --entity-id {user}");
+    let (code, told) = job.document(&of_one);
+    assert_eq!(code, 0, "{told}");
+    let rows = told["rows"].as_array().unwrap();
+    let is_shown = |row: &&Value| row["online"].as_f64().is_some_and(|value| value != 0.0);
+    let shown = rows.iter().filter(is_shown).count();
+    assert!(shown > 3 && rows.iter().all(|row| row["online"] == row["events"]), "{told}");
+    let mut client = job.redis.client();
+    let keys: Vec<Vec<u8>> =
+        redis::cmd("KEYS").arg(format!("*{user}*")).query(&mut client).unwrap();
+    assert!(!keys.is_empty());
+    let _: u64 = redis::cmd("DEL").arg(keys).query(&mut client).unwrap();
+    let (code, told) = job.document(&of_one);
+    assert_eq!((code, &told["ok"]), (1, &false.into()), "{told}");
+    assert!(told["differences"].as_array().unwrap().len() >= shown, "{told}");
+    assert!(told["explained"]["features"].as_array().is_some(), "{told}");
+}
+
+#[test]
+fn rows_of_shoppers_are_judged_in_our_layout() {
+    rows_are_judged("hash");
+}
+
+#[test]
+fn rows_of_shoppers_are_judged_in_the_layout_of_feast() {
+    rows_are_judged("feast");
+}
+
+#[test]
+fn at_a_time_the_windows_and_the_log_have_what_training_has_and_no_row_is_looked_at() {
+    for (profile, source, entity, key) in [
+        ("personalization", "clicks", "user", "user_id"),
+        ("behavior", "behavior_events", "user", "user_id"),
+        ("fraud", "transactions", "card", "card_id"),
+    ] {
+        let folder = Folder::new("validated-at");
+        let run = |line: &str| {
+            let ended = crate::files::tidemark(folder.path(), line, b"");
+            assert_eq!(ended.code, 0, "{line}: {}{}", ended.out, ended.errors);
+            ended.out
+        };
+        run(&format!("generate --profile {profile} --events 4000 --seed 9 --out in.jsonl"));
+        let events = std::fs::read_to_string(folder.file("in.jsonl")).unwrap();
+        let events: Vec<Value> =
+            events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let time = |event: &Value| match event["timestamp"].as_str() {
+            Some(text) => text.parse::<jiff::Timestamp>().unwrap().as_millisecond(),
+            None => event["timestamp"].as_i64().unwrap(),
+        };
+        let views = names_of_views(profile, entity);
+        let mut compared = 0;
+        // At an event of its own, a while after it, and long after all.
+        for (nth, after) in [(700, 0), (1_500, 90_000), (2_400, 0), (3_900, 400 * 86_400_000)] {
+            let id = events[nth][key].as_str().unwrap();
+            let at = time(&events[nth]) + after;
+            folder
+                .write("spine.jsonl", format!("{{\"{key}\":\"{id}\",\"event_timestamp\":{at}}}\n"));
+            run(&format!(
+                "historical {profile} --source {source}=in.jsonl --entities spine.jsonl --time-unit ms \
+                 --features {} --out out.jsonl --full-feature-names",
+                views.join(",")
+            ));
+            let trained = std::fs::read_to_string(folder.file("out.jsonl")).unwrap();
+            let trained: Value = serde_json::from_str(&trained).unwrap();
+            let time = jiff::Timestamp::from_millisecond(at).unwrap();
+            let told = run(&format!(
+                "validate-pit {profile} --entity-type {entity} --entity-id {id} --at {time} \
+                 --source {source}=in.jsonl --format json"
+            ));
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!((&told["ok"], &told["differences"]), (&true.into(), &json!([])), "{told}");
+            for row in told["rows"].as_array().unwrap() {
+                let name = |of: &str| row[of].as_str().unwrap();
+                let column = format!("{}__{}", name("view"), name("feature"));
+                assert!(row["online"].is_null(), "{row}");
+                for said in ["windows", "events"] {
+                    assert_eq!(row[said], trained[&column], "{profile}: {row} at {time}");
+                }
+                compared += 1;
+            }
+        }
+        assert!(compared > 30, "{profile}: {compared}");
+    }
 }
 
 /// Slice `at` of `of` of each partition.
