@@ -3,19 +3,24 @@
 use crate::folder::Folder;
 use crate::memory::{self, Output, Record, Run};
 use crate::redis_server::Redis;
+use crate::row_files::python;
 use crate::run::{
     Process, command, generated, hashes_of, kafka, settings, stored, topic, until, until_stored,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output as Ended, Stdio};
 use std::sync::Arc;
 use tidemark::generator::{Options, Profile};
+use tidemark::kafka::{create_topic, produce};
 use tidemark_operators::ingest::reader::RawBatch;
 use tidemark_operators::ingest::source::RecordTimes;
 use tidemark_operators::plan::Plan;
@@ -37,8 +42,29 @@ struct SplitLog {
     end: u64,
 }
 
+/// What the files of a history are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HistoryForm {
+    /// Lines of JSON.
+    Lines,
+    /// The same, one file packed by zstd and the next one by gzip.
+    Packed,
+    /// Columns; every record is an event.
+    Parquet,
+}
+
 impl SplitLog {
-    fn new(job: &str, profile: Profile, (seed, events): (u64, u64)) -> SplitLog {
+    fn new(job: &str, profile: Profile, seed_and_events: (u64, u64)) -> SplitLog {
+        SplitLog::with(job, profile, seed_and_events, (0.02, 0.01))
+    }
+
+    /// The same of which such shares are late and malformed.
+    fn with(
+        job: &str,
+        profile: Profile,
+        (seed, events): (u64, u64),
+        (late, malformed): (f64, f64),
+    ) -> SplitLog {
         let mut rng = SmallRng::seed_from_u64(seed);
         let plan = tidemark::job_file::load(job).unwrap().plan;
         let options = Options {
@@ -47,8 +73,8 @@ impl SplitLog {
             partitions: 4,
             cards: 300,
             hours: 6,
-            late: 0.02,
-            malformed: 0.01,
+            late,
+            malformed,
             ..Options::of(profile)
         };
         let log = generated(options);
@@ -78,7 +104,7 @@ impl SplitLog {
     }
 
     /// Writes the files, each the history of a partition, and says what names them.
-    fn write_files(&self, folder: &Folder) -> String {
+    fn write_files(&self, folder: &Folder, form: HistoryForm) -> String {
         let mut names = Vec::new();
         for (partition, records) in self.files.iter().enumerate() {
             let mut text = Vec::new();
@@ -86,12 +112,35 @@ impl SplitLog {
                 text.extend_from_slice(value);
                 text.push(b'\n');
             }
-            let path = folder.write(&format!("history-{partition}.jsonl"), text);
+            let name = format!("history-{partition}");
+            let path = match form {
+                HistoryForm::Packed if partition % 2 == 0 => {
+                    folder.write(&format!("{name}.zst"), zstd::encode_all(&text[..], 1).unwrap())
+                }
+                HistoryForm::Packed => {
+                    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+                    packed.write_all(&text).unwrap();
+                    folder.write(&format!("{name}.gz"), packed.finish().unwrap())
+                }
+                HistoryForm::Lines => folder.write(&format!("{name}.jsonl"), text),
+                HistoryForm::Parquet => {
+                    folder.write(&format!("{name}.jsonl"), text);
+                    python(folder, TO_PARQUET, &[&name]);
+                    folder.path().join(format!("{name}.parquet"))
+                }
+            };
             names.push(path.display().to_string());
         }
         format!("{}={}", self.source, names.join(","))
     }
 }
+
+/// Makes of lines of JSON a file of columns, of several row groups.
+const TO_PARQUET: &str = "\
+import sys, pyarrow.json as lines, pyarrow.parquet as pq
+name = sys.argv[1]
+pq.write_table(lines.read_json(f'{name}.jsonl'), f'{name}.parquet', row_group_size=512)
+";
 
 /// The event times of records, where they have one.
 fn times(plan: &Plan, records: &[(Record, Record)]) -> Vec<Option<u64>> {
@@ -129,13 +178,17 @@ impl SplitPlace {
         }
     }
 
-    fn variables<'a>(&'a self, workers: &'a str) -> [(&'a str, &'a str); 4] {
-        [
-            ("KAFKA_BOOTSTRAP_SERVERS", &self.brokers),
-            ("KAFKA_TOPIC", &self.topic),
+    fn variables<'a>(&'a self, workers: &'a str) -> Vec<(&'a str, &'a str)> {
+        let mut variables = vec![
+            ("KAFKA_BOOTSTRAP_SERVERS", self.brokers.as_str()),
             ("REDIS_URL", &self.redis_url),
             ("PARALLELISM", workers),
-        ]
+        ];
+        // Of two topics the job names its own.
+        if !self.topic.is_empty() {
+            variables.push(("KAFKA_TOPIC", &self.topic));
+        }
+        variables
     }
 
     fn backfill(&self, job: &str, workers: &str, more: &[&str]) -> Command {
@@ -228,16 +281,23 @@ fn sealed_is_the_beginning(place: &SplitPlace, story: &SplitLog, behind: u64) {
 }
 
 /// A history that is read, killed now and then where `kills`, and a run that goes on from it.
-fn history_and_topic_make_the_whole(job: &str, profile: Profile, seed: u64, kills: bool) {
+fn history_and_topic_make_the_whole(
+    job: &str,
+    profile: Profile,
+    seed: u64,
+    (form, kills): (HistoryForm, bool),
+) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let story = SplitLog::new(job, profile, (seed, if kills { 40_000 } else { 12_000 }));
+    let shares = if form == HistoryForm::Parquet { (0.0, 0.0) } else { (0.02, 0.01) };
+    let events = if kills { 40_000 } else { 12_000 };
+    let story = SplitLog::with(job, profile, (seed, events), shares);
     let at = story.end - 10 * MINUTE;
     let at = jiff::Timestamp::from_millisecond(i64::try_from(at).unwrap()).unwrap().to_string();
     // Where the files end, or before that.
     let until = if rng.random() { vec!["--until", &at] } else { vec![] };
     let mut places = (0..20).map(|_| {
         let place = SplitPlace::new(&story.topic);
-        let files = story.write_files(&place.folder);
+        let files = story.write_files(&place.folder, form);
         (place, files)
     });
     let (place, files) = places
@@ -284,17 +344,148 @@ fn history_and_topic_make_the_whole(job: &str, profile: Profile, seed: u64, kill
 
 #[test]
 fn a_history_and_a_topic_that_goes_on_make_what_the_whole_topic_makes() {
-    history_and_topic_make_the_whole("fraud", Profile::Fraud, 71, false);
+    history_and_topic_make_the_whole("fraud", Profile::Fraud, 71, (HistoryForm::Lines, false));
 }
 
 #[test]
 fn sessions_go_on_from_a_history_into_its_topic() {
-    history_and_topic_make_the_whole("personalization", Profile::Personalization, 72, false);
+    let profile = Profile::Personalization;
+    history_and_topic_make_the_whole("personalization", profile, 72, (HistoryForm::Lines, false));
+}
+
+#[test]
+fn a_history_in_packed_files_is_one_also_for_a_job_with_a_table() {
+    history_and_topic_make_the_whole(
+        "behavior",
+        Profile::Behavior,
+        77,
+        (HistoryForm::Packed, false),
+    );
+}
+
+#[test]
+fn a_history_in_parquet_is_one() {
+    history_and_topic_make_the_whole("fraud", Profile::Fraud, 78, (HistoryForm::Parquet, false));
+}
+
+/// A job whose views are of two topics.
+fn of_two_topics([orders, refunds]: [&str; 2]) -> String {
+    let source = |name: &str, topic: &str| {
+        format!(
+            "[sources.{name}]\ntopic = {topic:?}\ntime = {{ field = \"ts\", unit = \"ms\" }}\n\
+             out_of_orderness = \"5s\"\n[sources.{name}.fields]\ncard = \"string\"\namount = \"decimal\"\n"
+        )
+    };
+    format!(
+        "[job]\nname = \"two_topics\"\n{}{}[entities.card]\nkey = \"card\"\n[views.both]\n\
+         entity = \"card\"\nsources = [\"orders\", \"refunds\"]\n[views.both.features]\nn = {{ aggregate = \"count\", window = \"2h\" }}\n\
+         spent = {{ aggregate = \"sum\", of = \"amount\", window = \"10m\" }}\n\
+         newest = {{ aggregate = \"latest\", of = \"amount\", horizon = \"1d\" }}\n\
+         [views.refunds]\nentity = \"card\"\nsources = [\"refunds\"]\n[views.refunds.features]\n\
+         n = {{ aggregate = \"count\", window = \"2h\" }}\n",
+        source("orders", orders),
+        source("refunds", refunds)
+    )
+}
+
+/// Records a few seconds apart, a little out of order; partitions belong to both sources in turn.
+fn log_of_two(rng: &mut SmallRng, first: u64) -> Log {
+    let partition = |_| {
+        let mut now = first;
+        let mut record = |_| {
+            now += rng.random_range(0..6_000);
+            let ts = now - rng.random_range(0..4_000);
+            let (card, cents) = (rng.random_range(0..40), rng.random_range(1..10_000));
+            let value = format!(
+                "{{\"ts\":{ts},\"card\":\"c{card}\",\"amount\":{}.{:02}}}",
+                cents / 100,
+                cents % 100
+            );
+            (format!("c{card}").into_bytes(), value.into_bytes())
+        };
+        (0..3_000).map(&mut record).collect()
+    };
+    (0..4).map(partition).collect()
+}
+
+#[test]
+fn histories_of_two_sources_and_their_topics_make_what_two_whole_topics_make() {
+    let mut rng = SmallRng::seed_from_u64(79);
+    let topics = ["two-orders", "two-refunds"];
+    let first = 1_767_484_955_000;
+    let log = log_of_two(&mut rng, first);
+    let job = of_two_topics(topics);
+    let plan = tidemark_jobs::load("two.toml", &job).unwrap().plan;
+    let values = |records: &Vec<(Record, Record)>| records.iter().map(|r| r.1.clone()).collect();
+    let whole = memory::replay(&plan, &log.iter().map(values).collect(), &Run::default());
+    let (cut, topic_from) = (first + 90 * MINUTE, first + 60 * MINUTE);
+    let place = |records: &Vec<(Record, Record)>, at: u64| {
+        let times = times(&plan, records);
+        times.iter().position(|time| time.is_some_and(|time| time > at)).unwrap()
+    };
+    // The files go on for ten minutes behind the cut, and the topics begin half an hour before it.
+    let to =
+        |records: &Vec<(Record, Record)>| records[..place(records, cut + 10 * MINUTE)].to_vec();
+    let from = |records: &Vec<(Record, Record)>| records[place(records, topic_from)..].to_vec();
+    let story = SplitLog {
+        source: String::new(),
+        files: log.iter().map(to).collect(),
+        topic: log.iter().map(from).collect(),
+        end: cut,
+        plan,
+        whole,
+    };
+    let mut place = SplitPlace::new(&Vec::new());
+    place.topic = String::new();
+    let mut arguments = Vec::new();
+    for (source, (name, topic)) in ["orders", "refunds"].into_iter().zip(topics).enumerate() {
+        assert!(create_topic(&kafka(), topic, 2, &[]).unwrap());
+        let of_source = |at: usize, all: &Log| all[2 * at + source].clone();
+        for partition in 0..2 {
+            let records = of_source(partition, &story.topic);
+            let records = records.iter().map(|(key, value)| {
+                (partition as u32, Some(key.as_slice()), Some(value.as_slice()))
+            });
+            produce(&kafka(), topic, records).unwrap();
+        }
+        let files = (0..2).map(|partition| {
+            let mut text = Vec::new();
+            for (_, value) in of_source(partition, &story.files) {
+                text.extend_from_slice(&value);
+                text.push(b'\n');
+            }
+            let path = place.folder.write(&format!("{name}-{partition}.jsonl"), text);
+            path.display().to_string()
+        });
+        arguments.push("--source".to_owned());
+        arguments.push(format!("{name}={}", files.collect::<Vec<_>>().join(",")));
+    }
+    let job = place.folder.write("two.toml", job);
+    let job = job.to_str().unwrap();
+    let said_of = |arguments: &[String]| {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        place.backfill(job, "2", &arguments).output().unwrap()
+    };
+    // Files of two sources may end at two times: where the history ends has to be said.
+    let refused = said_of(&arguments);
+    assert_ne!(refused.status.code(), Some(0));
+    assert!(said(&refused).contains("--until"), "{}", said(&refused));
+    let until = jiff::Timestamp::from_millisecond(cut as i64).unwrap();
+    arguments.extend(["--until".to_owned(), until.to_string()]);
+    let ended = said_of(&arguments);
+    assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
+    let summary: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!((&summary["until_ms"], &summary["partitions"]), (&cut.into(), &4.into()));
+    let mut run = Process::start(place.folder.path(), job, &place.variables("3"));
+    run.until_ready();
+    until_stored(&place.redis, &hashes_of(&story.plan, &story.whole));
+    sealed_is_the_beginning(&place, &story, cut + 10 * MINUTE);
+    run.stop("TERM");
 }
 
 #[test]
 fn a_backfill_that_is_killed_again_and_again_goes_on_and_nothing_else_does_before_its_end() {
-    history_and_topic_make_the_whole("fraud", Profile::Fraud, 73, true);
+    history_and_topic_make_the_whole("fraud", Profile::Fraud, 73, (HistoryForm::Lines, true));
 }
 
 #[test]
@@ -309,7 +500,7 @@ fn a_topic_that_begins_behind_its_history_is_refused_with_both_times_unless_that
     };
     let rest: Log = story.topic.iter().zip(&times).map(late).collect();
     let place = SplitPlace::new(&rest);
-    let files = story.write_files(&place.folder);
+    let files = story.write_files(&place.folder, HistoryForm::Lines);
     let arguments = ["--source", files.as_str()];
     let refused = place.backfill("fraud", "1", &arguments).output().unwrap();
     let text = said(&refused);
@@ -333,7 +524,7 @@ fn a_topic_that_begins_behind_its_history_is_refused_with_both_times_unless_that
 fn what_a_backfill_cannot_be_is_said_before_anything_is_read() {
     let story = SplitLog::new("fraud", Profile::Fraud, (75, 12_000));
     let place = SplitPlace::new(&story.topic);
-    let files = story.write_files(&place.folder);
+    let files = story.write_files(&place.folder, HistoryForm::Lines);
     let refuses = |arguments: &[&str], code: i32, what: &str| {
         let ended = place.backfill("fraud", "1", arguments).output().unwrap();
         let text = said(&ended);
