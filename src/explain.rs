@@ -19,8 +19,8 @@ use crate::failure::Failure;
 use crate::historical::of_reference;
 use crate::replay::inputs as job_inputs;
 use crate::reread::{AskedHistory, Reread};
+use crate::run::{file_text, with_files};
 use crate::{job_file, output};
-use std::path::PathBuf;
 use std::sync::Arc;
 pub(crate) use text::of_feature;
 use tidemark_jobs::Job;
@@ -91,17 +91,13 @@ pub(crate) fn job_of(
     let job = job_file::load(name)?;
     let mut plan = Plan::clone(&job.plan);
     for (source, files) in job_inputs::given_files(&job, sources)? {
-        let text = |file: &PathBuf| {
-            let not_text = || format!("the name of the file {} is not UTF-8", file.display());
-            file.to_str().map(str::to_owned).ok_or_else(|| Failure::usage(not_text()))
-        };
-        let files = files.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        let files = files.iter().map(|file| file_text(file)).collect::<Result<Vec<_>, _>>()?;
         if let Some(source) = plan.sources.get_mut(usize::from(source)) {
             source.files = files;
         }
     }
     let of_files = plan.sources.iter().all(|source| !source.files.is_empty());
     let topic = settings.topic.as_deref().filter(|_| !of_files);
-    let plan = with_topic(Arc::new(plan), topic)?;
+    let plan = with_files(with_topic(Arc::new(plan), topic)?)?;
     Ok(Job { plan, ..job })
 }

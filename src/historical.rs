@@ -102,6 +102,8 @@ struct ProbedLog<'a> {
     refusals: Arc<Refusals>,
     answers: TakenAnswers,
     out: WholeFile,
+    /// The files of each source.
+    read: Vec<(u16, Vec<PathBuf>)>,
 }
 
 impl<'a> ProbedLog<'a> {
@@ -114,6 +116,7 @@ impl<'a> ProbedLog<'a> {
         let workers = args.workers.unwrap_or(settings.workers);
         let files = inputs::sources(&job, &args.sources)?;
         check_roles(&job, args, &files)?;
+        let read = files.clone();
         // What can be wrong with the rest is found before the examples are read.
         let limits = settings.limits.engine();
         let files =
@@ -128,14 +131,26 @@ impl<'a> ProbedLog<'a> {
         let outputs = Outputs::create(&paths, &settings, &observer)?;
         let out = WholeFile::create(&args.out).map_err(Failure::failed)?;
         let refusals = Refusals::new(&settings.plan, files.files());
-        let read = Arc::clone(files.progress());
+        let progress = Arc::clone(files.progress());
         let (make, answers) = parts(&outputs, files, tables, &refusals, shares, &observer)?;
-        let result = watch::watched(&settings, &observer, &make, &read);
+        let result = watch::watched(&settings, &observer, &make, &progress);
         drop(make);
         result?;
         let accepted = refusals::some_accepted(&observer.metrics).is_ok();
         outputs.finish(&settings.plan, accepted)?;
-        Ok(ProbedLog { args, started, job, asking, spine, form, observer, refusals, answers, out })
+        Ok(ProbedLog {
+            args,
+            started,
+            job,
+            asking,
+            spine,
+            form,
+            observer,
+            refusals,
+            answers,
+            out,
+            read,
+        })
     }
 
     fn summary(&self) -> Summary {
@@ -164,7 +179,7 @@ impl<'a> ProbedLog<'a> {
         run.rows = outcome.rows;
         let arrival_unknown = arrivals::unknown(args.known, &arrivals);
         let told = (&outcome, &run, arrival_unknown);
-        spec::write((job, args), (&self.asking, &self.spine), told)?;
+        spec::write((job, args, &self.read), (&self.asking, &self.spine), told)?;
         let features = self.asking.features.len();
         let summary = HistoricalSummary { features, arrival_unknown, run };
         Ok(WrittenSet { asking: self.asking, spine: self.spine, outcome, arrivals, summary })

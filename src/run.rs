@@ -53,6 +53,7 @@ use resumed::GoesOn;
 use schemas::SchemaSource;
 use sealed::RunSealed;
 use sources::Sources;
+pub(crate) use sources::{file_text, with_files};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +74,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut settings = Settings::load(&cluster, Flags::from(args))?;
     let place = ClusterPlace::of(args.process, &mut settings)?.supervised(args.supervised);
     let job = job_file::load(&args.job)?;
-    let plan = connect::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let plan = with_files(connect::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?)?;
     let job = Job { plan: Arc::clone(&plan), ..job };
     let sources = Sources::new(&plan, &settings)?.accepting(&plan, &args.accept_changed_topic)?;
     letters::check(&settings)?;

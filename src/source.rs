@@ -62,6 +62,10 @@ impl PartitionReader for PolledReader {
         polled
     }
 
+    fn rests(&self) -> bool {
+        self.reader.rests()
+    }
+
     fn found_later(&self) -> Option<u64> {
         self.reader.found_later()
     }

@@ -23,7 +23,8 @@
 //!                                  # expressions see of them is exact
 //!
 //! [sources.transactions]
-//! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
+//! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition; a folder or a
+//!                                  # pattern such as "in/2026-*.jsonl" is its files
 //! format = "json"                  # the default; or avro, or csv (see below)
 //! # delimiter = ","                # of csv: the byte of ASCII between two cells; default a comma
 //! # json = "lenient"               # the default; or strict: no NaN, not even where nothing reads it

@@ -10,6 +10,7 @@ use tidemark_operators::time::EventTime;
 #[command(after_help = "\
 Examples:
   tidemark backfill fraud --source transactions=may.jsonl.zst,june.jsonl.zst
+  tidemark backfill fraud --source transactions=lake/2026-05/
   tidemark backfill fraud --cluster cluster.toml --until 2026-07-01T00:00:00Z \\
       --source transactions=may.parquet,june.parquet
 
@@ -33,7 +34,7 @@ Environment: as for `tidemark run`.")]
 pub struct BackfillArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
-    /// The files of a source; once for each source of the job
+    /// The files of a source, folders or patterns; once for each source of the job
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
     #[arg(value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,

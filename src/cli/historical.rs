@@ -43,7 +43,7 @@ pub struct HistoricalArgs {
     /// These features; a view alone stands for all of its own
     #[arg(long, value_name = "VIEW[:FEATURE],..", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// The files of a source; once for each source of the job
+    /// The files of a source, folders or patterns; once for each source of the job
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
     #[arg(value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Where the log is, and how it is read and told of.
 #[derive(Clone, Debug, Args)]
 pub struct RereadArgs {
-    /// The files of a source, in the place of what the job says
+    /// The files of a source, folders or patterns, in the place of what the job says
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,
     /// A CSV file to read a reference table from, in the place of what the job says

@@ -183,13 +183,16 @@ Examples:
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
+  tidemark replay fraud --source 'transactions=in/2026-*.parquet' --sealed rows.jsonl
   bzip2 -dc tx.jsonl.bz2 | tidemark replay fraud --source transactions=- --sealed - | head
 
 Files are JSON lines or Avro, plain, gzip or zstd, or Parquet (by their content); `-` is standard
-input or output. Several files are several partitions, in the order given. Nothing depends on the
-clock: the same files give the same bytes of rows, whatever the number of workers, and the same dead
-letters, those of a partition in its order. One line of JSON on stdout says what was read and what
-it cost (on stderr where rows go to stdout).
+input or output. A folder is its files and those of its folders, a pattern (* ? [a-z] **) what fits
+it, in the order of names: `tidemark docs backfill`. Several files are several partitions, in the
+order given; files that follow one another in time are opened as they are needed. Nothing depends on
+the clock: the same files give the same bytes of rows, whatever the number of workers, and the same
+dead letters, those of a partition in its order. One line of JSON on stdout says what was read and
+what it cost (on stderr where rows go to stdout).
 
 What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
 what was there. Records that are refused are told of on stderr, a line for each reason.
@@ -197,7 +200,7 @@ Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or f
 pub struct ReplayArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
-    /// The files of a source; once for each source of the job
+    /// The files of a source, folders or patterns; once for each source of the job
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
     #[arg(value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,

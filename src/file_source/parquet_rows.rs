@@ -237,11 +237,16 @@ impl WatchedFile {
         if (found.len(), modified(&found)) == (self.length, self.modified) {
             return Ok(());
         }
-        Err(wrong(
-            "it has been written to while it was read; write to another file and rename that when it \
-             is whole",
-        ))
+        Err(written_to())
     }
+}
+
+/// A file that has not stayed as it was.
+pub(super) fn written_to() -> io::Error {
+    wrong(
+        "it has been written to while it was read; write to another file and rename that when it is \
+         whole",
+    )
 }
 
 fn modified(found: &Metadata) -> Option<SystemTime> {

@@ -2,7 +2,9 @@
 
 use super::form::BYTE_ORDER_MARK;
 use super::opened::OpenFile;
-use super::{ColumnUnits, FilePartition, FilePartitions, FileSourceError, Reading, failure};
+use super::{
+    ColumnUnits, FilePartition, FilePartitions, FileSourceError, PlacedFile, Reading, failure,
+};
 use crate::source::Waker;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -68,12 +70,20 @@ impl PeekedFile {
         waker: &Waker,
     ) -> Result<FilePartitions, FileSourceError> {
         let contents = Box::new(Cursor::new(self.head).chain(self.file.contents));
-        let file = OpenFile { contents, progress: self.file.progress };
-        let units = ColumnUnits::default();
-        let reading = Reading { format, units, record_bytes_max: RECORD_BYTES_MAX };
-        let id = PartitionId { source: 0, partition: 0 };
-        let started = FilePartition::start(id, self.path, reading, file, waker)?;
-        Ok(FilePartitions { appeared: vec![started] })
+        let file = OpenFile { contents, ..self.file };
+        let place = PlacedFile {
+            id: PartitionId { source: 0, partition: 0 },
+            path: self.path,
+            reading: Reading {
+                format,
+                units: ColumnUnits::default(),
+                record_bytes_max: RECORD_BYTES_MAX,
+            },
+            waker: Waker::clone(waker),
+            progress: Arc::clone(&file.progress),
+        };
+        let started = FilePartition::open(place, file)?;
+        Ok(FilePartitions { appeared: vec![Box::new(started)] })
     }
 }
 

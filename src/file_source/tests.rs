@@ -515,3 +515,49 @@ fn bad_csv_says_where_and_why_and_nothing_of_it_is_held() {
     let wide = vec![b'a'; 5_000];
     assert!(csv(&wide, 64, 100).1.unwrap().1.contains("the header, has over 100 bytes"));
 }
+
+/// What `reader` gives next, however long that takes.
+fn next(reader: &mut dyn PartitionReader) -> Poll {
+    loop {
+        match reader.poll() {
+            Poll::Pending(_) => std::thread::sleep(Duration::from_millis(1)),
+            other => return other,
+        }
+    }
+}
+
+#[test]
+fn a_file_rests_behind_its_first_records_and_goes_on_unless_it_is_another_by_then() {
+    let folder = Folder::new("rests");
+    let lines = (0..100).map(|at| format!("{{\"n\":{at}}}\n")).collect::<String>();
+    let paths =
+        ["whole", "replaced", "grown", "cut"].map(|name| folder.file(name, lines.as_bytes()));
+    let list = share(&[(0, paths.to_vec())], 0, 1).unwrap();
+    let mut readers = FilePartitions::open(list, &(Arc::new(|| {}) as Waker), &Arc::default())
+        .unwrap()
+        .appeared();
+    for reader in &mut readers {
+        assert!(reader.rests());
+        let Poll::Records(first) = next(&mut **reader) else { panic!("it has records") };
+        assert!(first.records.len() == 16 && first.bytes.len() < 200 && reader.rests());
+    }
+    std::fs::rename(folder.file("other", lines.as_bytes()), &paths[1]).unwrap();
+    std::fs::write(&paths[2], format!("{lines}{{}}\n")).unwrap();
+    std::fs::write(&paths[3], "{}\n").unwrap();
+    let rest = readers.iter_mut().map(|reader| {
+        let polled = next(&mut **reader);
+        assert!(!reader.rests());
+        match polled {
+            Poll::Records(batch) => Ok(batch.records.iter().map(|record| record.offset).collect()),
+            Poll::Failed(why) => Err(why),
+            other => panic!("{other:?}"),
+        }
+    });
+    let rest: Vec<Result<Vec<u64>, String>> = rest.collect();
+    assert_eq!(rest[0], Ok((16..100).collect()));
+    assert_eq!(rest[2], Ok((16..101).collect()));
+    for (at, path) in [(1, &paths[1]), (3, &paths[3])] {
+        let why = rest[at].as_ref().unwrap_err();
+        assert!(why.contains(path.to_str().unwrap()) && why.contains("not the file that it was"));
+    }
+}

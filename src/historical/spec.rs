@@ -84,17 +84,21 @@ struct SpecFeature<'a> {
     nulls: u64,
 }
 
-/// Writes what the training set in `args.out` is to where `args` says, if it does.
+/// Writes what the training set in `args.out` is to where `args` says, if it does; `read` are the files
+/// of each source.
 ///
 /// # Errors
 /// When a file that was read cannot be read again, or it cannot be written.
 pub(super) fn write(
-    (job, args): (&Job, &HistoricalArgs),
+    (job, args, read): (&Job, &HistoricalArgs, &[(u16, Vec<PathBuf>)]),
     (asking, spine): (&Asking, &Spine),
     (outcome, run, arrival_unknown): (&Outcome, &Summary, Option<u64>),
 ) -> Result<(), Failure> {
     let Some(path) = &args.spec else { return Ok(()) };
-    let sources = args.sources.iter().map(|given| source(&given.name, &given.files));
+    let sources = read.iter().filter_map(|(at, files)| {
+        let plan = job.plan.sources.get(usize::from(*at))?;
+        Some(source(&plan.name, files))
+    });
     let tables = job.plan.tables.iter().filter_map(|table| {
         let given = args.tables.iter().find(|given| given.name == table.name);
         let path = match (&table.from, given) {

@@ -3,6 +3,7 @@
 use crate::cli::{SourceFiles, TableFile};
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
+use crate::file_source::found;
 use crate::job_file;
 use crate::tables::{OpenTables, TablesConfig};
 use std::path::PathBuf;
@@ -49,10 +50,10 @@ pub(crate) fn sources(
     }
 }
 
-/// The files of the sources that are named, each source once.
+/// The files of the sources that are named, each source once, with what folders and patterns stand for.
 ///
 /// # Errors
-/// When one is not a source of the job: exit code 2.
+/// When one is not a source of the job, or a folder or a pattern stands for nothing: exit code 2.
 pub(crate) fn given_files(
     job: &Job,
     given: &[SourceFiles],
@@ -65,13 +66,22 @@ pub(crate) fn given_files(
             return Err(Failure::usage(unknown).hint(format!("its sources: {}", names.join(", "))));
         };
         let source = u16::try_from(at).map_err(Failure::usage)?;
+        let found = found_files(&given.name, &given.files)?;
         match files.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, known)) => known.extend(given.files.iter().cloned()),
-            None => files.push((source, given.files.clone())),
+            Some((_, known)) => known.extend(found),
+            None => files.push((source, found)),
         }
     }
     files.sort_by_key(|(source, _)| *source);
     Ok(files)
+}
+
+/// What the names of files of a source stand for.
+///
+/// # Errors
+/// When a folder or a pattern stands for nothing, or cannot be listed: exit code 2.
+pub(crate) fn found_files(source: &str, names: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    found(names).map_err(|error| Failure::usage(format!("source \"{source}\": {error}")))
 }
 
 /// The job's tables, as they are now.

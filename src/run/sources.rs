@@ -9,9 +9,10 @@ use crate::kafka::{
     KnownPartition, KnownTopic, SourceTopic, held_topics,
 };
 use crate::recovery::Recovery;
+use crate::replay::inputs;
 use crate::source::Waker;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::cut::PartitionMark;
@@ -19,6 +20,32 @@ use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::{Format, Plan, TableFrom};
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
+
+/// The plan with the files that its sources' folders and patterns stand for now.
+///
+/// # Errors
+/// When one stands for nothing, cannot be listed, or for a file whose name is not UTF-8.
+pub(crate) fn with_files(plan: Arc<Plan>) -> Result<Arc<Plan>, Failure> {
+    if plan.sources.iter().all(|source| source.files.is_empty()) {
+        return Ok(plan);
+    }
+    let mut plan = Plan::clone(&plan);
+    for source in &mut plan.sources {
+        let names: Vec<PathBuf> = source.files.iter().map(PathBuf::from).collect();
+        let found = inputs::found_files(&source.name, &names)?;
+        source.files = found.iter().map(|file| file_text(file)).collect::<Result<_, _>>()?;
+    }
+    Ok(Arc::new(plan))
+}
+
+/// The name of a file as a plan has it.
+///
+/// # Errors
+/// When it is not UTF-8.
+pub(crate) fn file_text(file: &Path) -> Result<String, Failure> {
+    let not_text = || format!("the name of the file {} is not UTF-8", file.display());
+    file.to_str().map(str::to_owned).ok_or_else(|| Failure::usage(not_text()))
+}
 
 /// What is to be read. A source that names files is read from them, any other from its topic.
 pub(crate) struct Sources {

@@ -131,7 +131,11 @@ impl SplitLog {
             };
             names.push(path.display().to_string());
         }
-        format!("{}={}", self.source, names.join(","))
+        match form {
+            // A pattern stands for as many.
+            HistoryForm::Lines => format!("{}={}", self.source, folder.file("history-*.jsonl")),
+            _ => format!("{}={}", self.source, names.join(",")),
+        }
     }
 }
 

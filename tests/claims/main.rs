@@ -83,6 +83,8 @@ mod health;
 #[cfg(test)]
 mod historical;
 #[cfg(test)]
+mod history_files;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod hybrid;

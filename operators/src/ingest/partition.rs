@@ -97,6 +97,8 @@ pub(crate) struct Owned {
     pub paused: bool,
     /// The next record's schema is not there yet; looked at again in the next step.
     pub waiting: bool,
+    /// Its reader opens its log as it is needed.
+    pub opens: bool,
     pub accepted: u64,
     pub ahead: Ahead,
     /// The first accepted ts; 0 before it.
@@ -128,6 +130,7 @@ impl Owned {
         judge.raise_floor(held);
         Owned {
             found: reader.found_later(),
+            opens: reader.rests(),
             reader,
             judge,
             unique: Unique::new(plan),
@@ -189,12 +192,17 @@ impl Owned {
         mark.last = Some(RecordCheck::of(last.offset, last.timestamp, self.raw.value(last)));
     }
 
+    /// Whether records that were read are still to be judged.
+    pub fn has_records(&self) -> bool {
+        self.next < self.raw.records.len()
+    }
+
     /// Whether there are records to judge, asking the reader when none are left.
     ///
     /// # Errors
     /// When the log cannot be read on.
     pub fn ready(&mut self, now: Millis) -> Result<bool, String> {
-        if self.next < self.raw.records.len() {
+        if self.has_records() {
             return Ok(true);
         }
         if self.ended {

@@ -159,6 +159,13 @@ pub trait PartitionReader {
     /// waker it was made with) when there is something after a `Pending`.
     fn poll(&mut self) -> Poll;
 
+    /// Whether the log is closed, and opened only once it is asked for records: what holds the others
+    /// back is asked, and no other, so that a log whose time has not come takes no memory. One that
+    /// begins so is asked for its first records to know where that is, and may rest again behind them.
+    fn rests(&self) -> bool {
+        false
+    }
+
     /// For a partition that was found while the job ran, the end of what it held at that moment (the
     /// offset after its last record): until that has been judged, the frontier stays where it stood.
     /// `None` for one that was there at the start.

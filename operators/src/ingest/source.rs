@@ -8,7 +8,8 @@
 //! The partition that is furthest behind is read first. One that is ahead is paused once the
 //! worker's events above the frontier reach half of `stash_bytes`; the one that holds the frontier
 //! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
-//! help. Events count with the bytes that keep them until they are sealed, not with those of their
+//! help. Of logs that [rest](crate::ingest::reader::PartitionReader::rests) a few are open at a time, unless
+//! more overlap. Events count with the bytes that keep them until they are sealed, not with those of their
 //! records: an event is kept once for each entity type that it has a key of.
 //!
 //! Where there is little room for the state of what is read, only partitions that hold the frontier are
@@ -18,6 +19,7 @@
 //! A record whose schema is still being asked for stays where it is, and its partition with it: it
 //! is asked again whenever the source is woken, and holds its watermark meanwhile.
 
+mod choose;
 mod letter;
 mod record;
 mod reread;
@@ -333,36 +335,13 @@ impl OwnedPartitions {
     /// wakes the source.
     fn ask(&mut self) -> NextRead {
         let now = self.config.shared.now.get();
-        for owned in &mut self.owned {
+        // A log that rests is not silent.
+        for owned in self.owned.iter_mut().filter(|owned| !owned.reader.rests()) {
             if let Err(failure) = owned.ready(now) {
                 self.config.shared.fail(failure);
             }
         }
         NextRead::Wait
-    }
-
-    /// The partition to read next: of those that have records and may go on, the one whose
-    /// watermark is least.
-    fn choose(&mut self) -> Result<Option<usize>, String> {
-        let (frontier, now) = (self.config.shared.frontier.get(), self.config.shared.now.get());
-        let limit = self.config.limits.stash_bytes;
-        let little = self.config.shared.room.get() == Room::Little;
-        self.owned.iter_mut().for_each(|o| o.unsealed.seal(frontier));
-        let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
-        let mut chosen: Option<(EventTime, usize)> = None;
-        for (at, owned) in self.owned.iter_mut().enumerate() {
-            let watermark = owned.watermark();
-            let holds = watermark <= frontier;
-            if holds && owned.unsealed.bytes >= limit {
-                return Err(overfull(&owned.reader.describe(), owned.unsealed.bytes, limit));
-            }
-            owned.paused = !holds && (little || unsealed >= limit / 2);
-            let better = chosen.is_none_or(|(least, _)| watermark < least);
-            if !owned.paused && !owned.waiting && better && owned.ready(now)? {
-                chosen = Some((watermark, at));
-            }
-        }
-        Ok(chosen.map(|(_, at)| at))
     }
 
     /// Decodes and judges records of partition `at`; returns how many, and their bytes.
@@ -550,12 +529,4 @@ fn progress(owned: &mut Owned, now: Millis) -> PartitionProgress {
         caught_up: owned.caught_up(),
         paused: owned.paused,
     }
-}
-
-fn overfull(partition: &str, bytes: u64, limit: u64) -> String {
-    format!(
-        "reading {partition}: its accepted events ahead of its own watermark take {bytes} bytes, \
-         and limits.stash_bytes is {limit}; waiting cannot free them, because this partition holds \
-         the frontier back: raise limits.stash_bytes, or lower the source's out_of_orderness"
-    )
 }
