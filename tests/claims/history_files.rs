@@ -247,15 +247,17 @@ fn a_name_that_stands_for_nothing_is_refused_with_what_was_looked_at() {
     assert!(twice.code == 2 && twice.errors.contains("the same file twice"), "{}", twice.errors);
 }
 
-/// Sixty files, an hour each.
+/// Forty files, an hour each and `span` behind one another, of more than is read ahead of a file.
 fn hours(folder: &Folder, span: u64) -> usize {
     folder.write("job.toml", JOB);
     let mut rng = SmallRng::seed_from_u64(9);
-    for at in 0..60 {
+    let more = format!("{{\"more\":\"{}\",", "x".repeat(1_200));
+    for at in 0..40 {
         let name = format!("in/h{at:02}.jsonl");
-        folder.write(&name, records(&mut rng, START + at * span, HOUR, 3_000));
+        let text = records(&mut rng, START + at * span, HOUR, 1_000);
+        folder.write(&name, text.replace('{', &more));
     }
-    60
+    40
 }
 
 /// Of a process the files of `folder` that it has open, and the threads that read files.
@@ -287,7 +289,7 @@ fn files_that_follow_one_another_are_open_a_few_at_a_time() {
         seen += usize::from(open > 0);
     }
     assert!(process.wait().unwrap().success());
-    assert!(seen > 0 && files > 10 * most.0, "{seen} times, at most {most:?}");
+    assert!(seen > 0 && files > 4 * most.0, "{seen} times, at most {most:?}");
     assert!(most.0 <= 5 && most.1 <= 5, "files and threads: {most:?}");
 }
 
@@ -305,16 +307,16 @@ fn bounded(folder: &Folder, open: usize) -> Ended {
 fn a_limit_on_open_files_is_that_of_the_files_whose_times_overlap() {
     let folder = Folder::new("limit");
     hours(&folder, HOUR);
-    let ended = bounded(&folder, 48);
+    let ended = bounded(&folder, 40);
     assert_eq!(ended.code, 0, "{}", ended.errors);
     let folder = Folder::new("limit");
     hours(&folder, 1);
-    let ended = bounded(&folder, 48);
+    let ended = bounded(&folder, 40);
     assert_eq!(ended.code, 1, "{}", ended.out);
     for said in ["cannot open file in/h", "files whose times overlap", "ulimit -n"] {
         assert!(ended.errors.contains(said), "{}", ended.errors);
     }
     let whole = bounded(&folder, 256);
     assert_eq!(whole.code, 0, "{}", whole.errors);
-    assert!(number(&whole.out, "accepted") > 100_000, "{}", whole.out);
+    assert!(number(&whole.out, "accepted") > 30_000, "{}", whole.out);
 }
