@@ -57,7 +57,7 @@ pub use kcat::Dumps;
 use opened::FoundFile;
 #[cfg(feature = "parquet")]
 use parquet_rows::ParquetRows;
-use partition::{FilePartition, PlacedFile};
+use partition::{FilePartition, PartitionFile};
 pub use peeked::PeekedFile;
 use reading::{Reading, RecordFile, failure};
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ impl FilePartitions {
             found.push((id, path, file));
         }
         let appeared = found.into_iter().map(|(id, path, file)| {
-            let place = PlacedFile {
+            let place = PartitionFile {
                 id,
                 path,
                 reading: reading(id),

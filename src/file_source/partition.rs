@@ -34,7 +34,7 @@ const FIRST_RECORDS: usize = 16;
 
 /// Which file, and how it is read.
 #[derive(Clone)]
-pub(super) struct PlacedFile {
+pub(super) struct PartitionFile {
     pub id: PartitionId,
     pub path: PathBuf,
     pub reading: Reading,
@@ -44,7 +44,7 @@ pub(super) struct PlacedFile {
 
 /// See the module.
 pub(super) struct FilePartition {
-    place: PlacedFile,
+    place: PartitionFile,
     stage: FileStage,
 }
 
@@ -70,7 +70,7 @@ struct FirstRecords {
 
 impl FilePartition {
     /// Starts to read `file`, which is at `place`.
-    pub fn open(place: PlacedFile, file: OpenFile) -> Result<Self, FileSourceError> {
+    pub fn open(place: PartitionFile, file: OpenFile) -> Result<Self, FileSourceError> {
         let path = place.path.clone();
         let started = place.start(0, move |_| Ok(file));
         let feed = started.map_err(|source| FileSourceError::Thread { path, source })?;
@@ -78,7 +78,7 @@ impl FilePartition {
     }
 
     /// A file that is not opened before it is asked for; it must stay what it is `known` to be.
-    pub fn closed(place: PlacedFile, known: KnownFile) -> Self {
+    pub fn closed(place: PartitionFile, known: KnownFile) -> Self {
         FilePartition { place, stage: FileStage::Resting { known, next: 0 } }
     }
 
@@ -143,7 +143,7 @@ impl PartitionReader for FilePartition {
     }
 }
 
-impl PlacedFile {
+impl PartitionFile {
     fn thread_name(&self) -> String {
         format!("file-{}-{}", self.id.source, self.id.partition)
     }
@@ -153,7 +153,7 @@ impl PlacedFile {
     fn begin(&self, known: KnownFile, next: u64) -> Result<FileStage, FileSourceError> {
         let refused = |source| FileSourceError::Thread { path: self.path.clone(), source };
         if next > 0 {
-            let open = move |place: &PlacedFile| {
+            let open = move |place: &PartitionFile| {
                 OpenFile::again(&place.path, &known, Arc::clone(&place.progress))
             };
             return self.start(next, open).map(FileStage::Open).map_err(refused);
@@ -172,7 +172,7 @@ impl PlacedFile {
     fn start(
         &self,
         next: u64,
-        open: impl FnOnce(&PlacedFile) -> io::Result<OpenFile> + Send + 'static,
+        open: impl FnOnce(&PartitionFile) -> io::Result<OpenFile> + Send + 'static,
     ) -> io::Result<ThreadFeed> {
         let (sender, feed) = feed(BATCHES_MAX, Waker::clone(&self.waker));
         let place = self.clone();

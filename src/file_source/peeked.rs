@@ -3,7 +3,7 @@
 use super::form::BYTE_ORDER_MARK;
 use super::opened::OpenFile;
 use super::{
-    ColumnUnits, FilePartition, FilePartitions, FileSourceError, PlacedFile, Reading, failure,
+    ColumnUnits, FilePartition, FilePartitions, FileSourceError, PartitionFile, Reading, failure,
 };
 use crate::source::Waker;
 use std::io::{self, Cursor, Read};
@@ -71,7 +71,7 @@ impl PeekedFile {
     ) -> Result<FilePartitions, FileSourceError> {
         let contents = Box::new(Cursor::new(self.head).chain(self.file.contents));
         let file = OpenFile { contents, ..self.file };
-        let place = PlacedFile {
+        let place = PartitionFile {
             id: PartitionId { source: 0, partition: 0 },
             path: self.path,
             reading: Reading {

@@ -173,8 +173,8 @@ fn a_run_whose_outputs_are_its_inputs_is_refused_before_it_starts() {
 }
 
 /// A pipe in the folder that nobody has opened.
-fn pipe(folder: &Folder) -> PathBuf {
-    let pipe = folder.path().join("pipe");
+pub fn pipe(folder: &Folder, name: &str) -> PathBuf {
+    let pipe = folder.path().join(name);
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     let kind = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
@@ -311,7 +311,7 @@ fn what_is_no_plain_file_is_written_as_it_is() {
     traffic(&folder, "");
     let line = "replay fraud --source transactions=tx.jsonl --sealed /dev/null --online /dev/null";
     assert_eq!(tidemark(folder.path(), line, b"").code, 0);
-    let pipe = pipe(&folder);
+    let pipe = pipe(&folder, "pipe");
     let reader = std::thread::spawn(move || std::fs::read(pipe).unwrap());
     let line = "replay fraud --source transactions=tx.jsonl --sealed pipe --online rows";
     let ended = tidemark(folder.path(), line, b"");

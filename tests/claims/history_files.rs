@@ -1,6 +1,6 @@
 //! A history in many files: folders and patterns name them, and each is open while it is needed.
 
-use crate::files::{Ended, tidemark};
+use crate::files::{Ended, pipe, tidemark};
 use crate::folder::Folder;
 use crate::run::command;
 use rand::rngs::SmallRng;
@@ -95,9 +95,7 @@ fn replay(folder: &Folder, names: &[String], workers: usize) -> Made {
 fn pipes(folder: &Folder, files: &[(String, String)]) -> Vec<String> {
     let mut names = Vec::new();
     for (at, (_, text)) in files.iter().enumerate() {
-        let path = folder.path().join(format!("pipe-{at:04}"));
-        let _ = std::fs::remove_file(&path);
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let path = pipe(folder, &format!("pipe-{at:04}"));
         names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         let text = text.clone();
         std::thread::spawn(move || std::fs::write(path, text));

@@ -68,6 +68,7 @@ const OPERATORS: [Entry; 18] = [
             ("overdue", Lost("it holds the others for `hold_max` once more")),
             ("paused", Derived("the room there is")),
             ("waiting", Derived("the schemas that are known")),
+            ("opens", Derived("the reader")),
             ("accepted", Saved("the mark")),
             ("ahead", TOLD),
             ("first", Saved("the mark: `complete_from` rests on it")),
