@@ -42,6 +42,7 @@ use outcome::Outcome;
 use serde::Serialize;
 use shares::{KnownEvents, Shares, TakenAnswers};
 use shown::ShownRows;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tidemark_operators::entity_windows::Sealing;
