@@ -215,6 +215,7 @@ struct LineRow {
 
 impl SealedOutput for LineWriter {
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names) {
+        names.entities.warm(rows.slots.iter().copied());
         for (at, slot) in rows.slots.iter().enumerate() {
             let (as_of, origin) = (rows.times[at], Some(rows.origins[at]));
             let row = LineRow { view: rows.view, slot: *slot, as_of, origin, first: false, at };
@@ -223,6 +224,7 @@ impl SealedOutput for LineWriter {
     }
 
     fn changes(&mut self, rows: &ChangedRows<'_>, names: &Names) {
+        names.entities.warm(rows.rows.iter().map(|row| row.slot));
         for ChangedRow { time, slot, origin, first, at } in rows.rows.iter().copied() {
             let row = LineRow { view: rows.view, slot, as_of: time, origin, first, at };
             self.line(&row, rows.columns, names);

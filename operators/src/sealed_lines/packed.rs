@@ -55,12 +55,14 @@ pub enum PackedValue<'p> {
 
 impl PackedValue<'_> {
     /// Appends it, as [`PackedValues`] reads it.
+    #[inline]
     pub fn pack(self, out: &mut Vec<u8>) {
         match self {
             PackedValue::Null => out.push(NULL),
             PackedValue::Word(word) => {
-                out.push(WORD);
-                out.extend_from_slice(&word.to_le_bytes());
+                // At once: room is looked for once.
+                let [a, b, c, d, e, f, g, h] = word.to_le_bytes();
+                out.extend_from_slice(&[WORD, a, b, c, d, e, f, g, h]);
             }
             PackedValue::Bytes(bytes) => {
                 out.push(BYTES);
@@ -174,6 +176,7 @@ impl<'p> PackedValues<'p> {
 impl<'p> Iterator for PackedValues<'p> {
     type Item = PackedValue<'p>;
 
+    #[inline]
     fn next(&mut self) -> Option<PackedValue<'p>> {
         let rest = &mut self.rest;
         match take(rest)? {
@@ -184,12 +187,14 @@ impl<'p> Iterator for PackedValues<'p> {
     }
 }
 
+#[inline]
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, behind) = rest.split_first_chunk::<N>()?;
     *rest = behind;
     Some(*taken)
 }
 
+#[inline]
 fn take_bytes<'p>(rest: &mut &'p [u8]) -> Option<&'p [u8]> {
     let length = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
     let (taken, behind) = rest.split_at_checked(length)?;
