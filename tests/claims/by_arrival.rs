@@ -3,7 +3,7 @@
 
 use crate::files::{Ended, tidemark};
 use crate::folder::Folder;
-use crate::historical::arguments;
+use crate::historical::{arguments, workers_of};
 use crate::memory::{Letters, Record, fail_fast, tables};
 use crate::twin::{Event, MaxAhead, World};
 use rand::rngs::SmallRng;
@@ -289,7 +289,7 @@ fn what_had_arrived_in_thousands_of_random_histories_is_what_brute_force_finds()
         let (all, expected, before) = asked(seed, world, 24);
         let flag = if before { " --before" } else { "" };
         let mut args = arguments(&all.folder, &all.words(&format!(" --known arrived{flag}")));
-        for workers in 1..=3 {
+        for workers in workers_of(seed) {
             args.workers = Some(workers);
             let why = format!("seed {seed} on {workers}");
             match (tidemark::historical::make(&args), all.refused()) {
@@ -298,7 +298,7 @@ fn what_had_arrived_in_thousands_of_random_histories_is_what_brute_force_finds()
                 }
                 (Err(failure), Some(name)) => {
                     assert!(!all.folder.path().join("out.jsonl").exists(), "{why}");
-                    if workers == 1 {
+                    if workers == *workers_of(seed).start() {
                         refused.add(&all.world, name, &failure.to_string());
                     }
                 }

@@ -18,14 +18,16 @@ impl World {
         let known = &accepted[..accepted.partition_point(|e| e.ts <= t)];
         let (view, feature) = self.views[at].features[n].named.unwrap_or((at, n));
         let history = self.views[view].history(known, id);
-        let inputs = self.views[view].features[feature].events(&history, t);
+        let inputs =
+            self.views[view].features[feature].events(&history, t, self.views[view].filter);
         let place = |e: &&Event| (e.source, e.partition / self.sources, e.offset);
         inputs.iter().map(|events| events.iter().map(place).collect()).collect()
     }
 }
 
 impl Feature {
-    fn events<'a>(&self, history: &[&'a Event], t: u64) -> Vec<Vec<&'a Event>> {
+    /// Of a view whose events are those that `of_view` lets through.
+    fn events<'a>(&self, history: &[&'a Event], t: u64, of_view: Filter) -> Vec<Vec<&'a Event>> {
         let mine = || history.iter().copied().filter(|e| self.filter.holds(e));
         let inside = || mine().filter(|e| self.inside(e, t));
         let has = |e: &&Event| match self.of {
@@ -49,7 +51,7 @@ impl Feature {
             "session count" => vec![self.counted(&session)],
             "session sum" => vec![self.counted(&session).into_iter().filter(has).collect()],
             // What both parts of it count is one thing then.
-            "session ratio" if self.filter == Filter::All => vec![session],
+            "session ratio" if self.filter == of_view && of_view != Filter::All => vec![session],
             "session ratio" => vec![self.counted(&session), session],
             "duration" => vec![edge(session.last()), edge(session.first())],
             "first" => vec![edge(session.first())],
