@@ -269,10 +269,7 @@ fn ten_thousand_random_histories_have_what_brute_force_finds_in_them() {
     }
     assert_eq!(histories, 10_000 - crate::by_arrival::IN_PROCESS);
     let counts = [asked, looked_up, late as usize];
-    assert!(
-        counts.iter().zip([80_000, 5_000, 2_000]).all(|(is, least)| *is > least),
-        "{counts:?}"
-    );
+    assert!(counts.iter().zip([80_000, 5_000, 2_000]).all(|(is, least)| *is > least), "{counts:?}");
 }
 
 fn equal_brute_force(which: impl Fn(&World, &mut SmallRng) -> CountedEvents) {
