@@ -2,15 +2,16 @@
 
 use super::*;
 use crate::generator::{Generator, Options, write_files};
-use container::BATCH_RECORDS_MAX;
-use lines::Blocks;
+use container::{BATCH_RECORDS_MAX, Container, MAGIC};
+use csv::CsvReader;
+use lines::{Blocks, LineReader};
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::io::{Cursor, Write};
+use std::io::{self, Cursor, Write};
 use std::sync::mpsc;
 use std::time::Duration;
-use tidemark_operators::ingest::reader::Standing;
+use tidemark_operators::ingest::reader::{Poll, Standing};
 
 /// A folder of its own for a test, removed at its end.
 struct Folder(PathBuf);
