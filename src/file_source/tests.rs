@@ -1,9 +1,9 @@
 //! Claims about files as sources.
 
+use super::csv::CsvReader;
 use super::*;
 use crate::generator::{Generator, Options, write_files};
 use container::{BATCH_RECORDS_MAX, Container, MAGIC};
-use csv::CsvReader;
 use lines::{Blocks, LineReader};
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
