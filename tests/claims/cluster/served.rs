@@ -25,9 +25,7 @@ impl World {
     /// Has every process serve, the first at the port that is given; `more` of `[serve]`.
     pub fn serving(&self, more: &str) -> u16 {
         let (first, file) = (free_ports(4), self.folder.file("cluster.toml"));
-        // Values stay what they are however long a test looks.
         let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.replace("live_idle = \"1m\"", "live_idle = \"1h\"");
         let serve = format!(
             "{text}[serve]\nenabled = true\nport = {first}\nbehind_max = \"36500d\"\n{more}"
         );
@@ -187,6 +185,10 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
             code == 200 && answer["metadata"]["source"] == json!("engine")
         };
         until("the memory of both to be told", || by_engine(port) && by_engine(port + 1));
+        // What a process said of its rows last is what Redis goes on having of it.
+        let url = format!("redis://127.0.0.1:{}", world.redis.port);
+        let redis = FromRedis::start(world.folder.path(), &url);
+        until("rows of Redis to be current", || is_ready(redis.port));
 
         up.signal(1, "STOP");
         let begun = Instant::now();
