@@ -196,7 +196,8 @@ async fn make_months(
         for month in births.into_iter().chain(rows.months.iter().map(|(month, _)| *month)) {
             let name = month_name(view, month);
             if !there.contains(&name) {
-                let made = session.client.batch_execute(&create_month(&of.schema, view, month)).await;
+                let made =
+                    session.client.batch_execute(&create_month(&of.schema, view, month)).await;
                 made.map_err(|why| match why.code() {
                     Some(&SqlState::DUPLICATE_TABLE) => of.taken_out(view, &name),
                     _ => PostgresTrouble::Server(why),

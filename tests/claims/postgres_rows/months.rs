@@ -14,12 +14,13 @@ fn a_month_that_was_taken_out_by_hand_is_named_and_takes_no_row_until_it_is_ther
     let month = world.postgres.ask(months).trim().to_owned();
     assert!(month.starts_with("transaction_stats_5m_p") && !month.contains('\n'), "{month}");
     let count = || world.postgres.ask(&format!("select count(*) from tidemark.{month}"));
-    world
-        .postgres
-        .ask(&format!("alter table tidemark.transaction_stats_5m detach partition tidemark.{month}"));
+    world.postgres.ask(&format!(
+        "alter table tidemark.transaction_stats_5m detach partition tidemark.{month}"
+    ));
     let held = count();
     world.half.rest(&expected);
-    let named = format!("the table {month} of the schema tidemark is no partition of transaction_stats_5m");
+    let named =
+        format!("the table {month} of the schema tidemark is no partition of transaction_stats_5m");
     let is_named = |process: &Process| process.get("/health").unwrap().1.contains(&named);
     until("health to name the table", || is_named(&process));
     process.stop("TERM");
