@@ -6,15 +6,14 @@
 //! # Why this way
 //!
 //! Rows of a batch are in the order of their keys, as the index of the table is: of the server's work on a
-//! row a quarter goes. Those of each month are apart, so that the server need not look for each row which month
-//! it is of.
+//! row a quarter goes.
 
 use super::parquet_file::{ParquetKind, ParquetValue};
 use super::row_group::number;
 use super::row_line::{RowEvent, RowReader, SealedRow};
 use jiff::tz::TimeZone;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -85,10 +84,12 @@ impl BornEntities {
 pub struct ViewRows {
     /// The view's place in the job.
     pub view: usize,
-    /// The rows of each month, as `COPY .. BINARY` takes them.
-    pub months: Vec<(Month, Vec<u8>)>,
+    /// All rows, as `COPY .. BINARY` takes them.
+    pub copy: Vec<u8>,
     /// The entities whose first rows are among them.
     pub born: BornEntities,
+    /// In which months there are rows.
+    pub months: BTreeSet<Month>,
 }
 
 /// Rows that are written together.
@@ -108,17 +109,11 @@ pub struct RowBatch {
 struct GatheredView {
     key: ParquetKind,
     bytes: Vec<u8>,
-    rows: Vec<GatheredRow>,
+    /// Of each row where it begins in `bytes`, and its time.
+    rows: Vec<(usize, EventTime)>,
     /// Of each entity that is born the row's time.
     born: Vec<(Vec<u8>, EventTime)>,
-}
-
-/// Where a row begins in the bytes of its view, and its time.
-#[derive(Clone, Copy)]
-struct GatheredRow {
-    from: usize,
-    as_of: EventTime,
-    month: Month,
+    months: BTreeSet<Month>,
 }
 
 /// Gathers rows into batches.
@@ -151,6 +146,7 @@ impl TableRows {
             bytes: Vec::new(),
             rows: Vec::new(),
             born: Vec::new(),
+            months: BTreeSet::new(),
         });
         let views = views.collect();
         Ok(TableRows {
@@ -226,19 +222,19 @@ impl TableRows {
     pub fn before_newest(&mut self) -> Option<RowBatch> {
         let (newest, place) = (self.time?, self.time_from);
         let is_older = |time: &EventTime| *time < newest;
-        let older = |view: &GatheredView| view.rows.first().is_some_and(|row| is_older(&row.as_of));
+        let older = |view: &GatheredView| view.rows.first().is_some_and(|(_, time)| is_older(time));
         if !self.views.iter().any(older) {
             return None;
         }
         for view in &mut self.views {
-            let rows = view.rows.partition_point(|row| is_older(&row.as_of));
-            if let Some(row) = view.rows.get(rows) {
-                view.bytes.truncate(row.from);
+            let rows = view.rows.partition_point(|(_, time)| is_older(time));
+            if let Some((from, _)) = view.rows.get(rows) {
+                view.bytes.truncate(*from);
             }
             view.rows.truncate(rows);
             view.born.retain(|(_, time)| is_older(time));
         }
-        self.time = self.views.iter().filter_map(|view| Some(view.rows.last()?.as_of)).max();
+        self.time = self.views.iter().filter_map(|view| Some(view.rows.last()?.1)).max();
         Some(self.all(place))
     }
 }
@@ -278,10 +274,11 @@ impl GatheredView {
                 }
             }
         }
-        self.rows.push(GatheredRow { from, as_of: row.as_of, month });
+        self.rows.push((from, row.as_of));
         if row.first {
             self.born.push((row.id.to_vec(), row.as_of));
         }
+        self.months.insert(month);
         Ok(())
     }
 
@@ -306,24 +303,19 @@ impl GatheredView {
 
     /// What `COPY` takes, in the order of the keys; holds nothing then.
     fn finish(&mut self, view: usize) -> ViewRows {
-        let mut gathered = std::mem::take(&mut self.rows).into_iter().peekable();
-        let mut rows = Vec::with_capacity(gathered.len());
-        while let Some(row) = gathered.next() {
-            let to = gathered.peek().map_or(self.bytes.len(), |next| next.from);
-            rows.push((row.month, self.bytes.get(row.from..to).unwrap_or_default()));
+        let mut begins =
+            std::mem::take(&mut self.rows).into_iter().map(|(from, _)| from).peekable();
+        let mut rows = Vec::with_capacity(begins.len());
+        while let Some(from) = begins.next() {
+            let to = begins.peek().copied().unwrap_or(self.bytes.len());
+            rows.push(self.bytes.get(from..to).unwrap_or_default());
         }
         // Rows of one key stay in the order of their times.
-        rows.sort_by_key(|(month, row)| (*month, key(row)));
-        let of_month = |rows: &[(Month, &[u8])]| {
-            let bytes: usize = rows.iter().map(|(_, row)| row.len()).sum();
-            let mut copy = Vec::with_capacity(HEAD.len() + bytes + TAIL.len());
-            copy.extend_from_slice(HEAD);
-            rows.iter().for_each(|(_, row)| copy.extend_from_slice(row));
-            copy.extend_from_slice(&TAIL);
-            copy
-        };
-        let months = rows.chunk_by(|(month, _), (next, _)| month == next);
-        let months = months.filter_map(|rows| Some((rows.first()?.0, of_month(rows)))).collect();
+        rows.sort_by_key(|row| key(row));
+        let mut copy = Vec::with_capacity(HEAD.len() + self.bytes.len() + TAIL.len());
+        copy.extend_from_slice(HEAD);
+        rows.iter().for_each(|row| copy.extend_from_slice(row));
+        copy.extend_from_slice(&TAIL);
         self.bytes.clear();
         let born = self.born.drain(..).map(|(id, _)| id);
         let born = match self.key {
@@ -334,7 +326,7 @@ impl GatheredView {
                 born.map(|id| String::from_utf8_lossy(&without_nul(&id)).into_owned()).collect(),
             ),
         };
-        ViewRows { view, months, born }
+        ViewRows { view, copy, born, months: std::mem::take(&mut self.months) }
     }
 }
 

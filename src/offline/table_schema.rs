@@ -190,14 +190,10 @@ pub fn month_name(view: &RowView, Month { year, month }: Month) -> String {
     format!("{}_p{year:04}_{month:02}", view.name)
 }
 
-/// The table of a month as SQL has it.
-pub fn month_table(schema: &str, view: &RowView, month: Month) -> String {
-    format!("{}.{}", quoted(schema), quoted(&month_name(view, month)))
-}
-
-/// Makes the table of a month. It is attached when it is there: so readers of the other months go on meanwhile.
+/// The table of a month. It is attached when it is there: so readers of the other months go on meanwhile.
 pub fn create_month(schema: &str, view: &RowView, month: Month) -> String {
-    let (all, part) = (table(schema, view), month_table(schema, view, month));
+    let (all, part) = (table(schema, view), month_name(view, month));
+    let part = format!("{}.{}", quoted(schema), quoted(&part));
     let begins = |Month { year, month }| format!("'{year:04}-{month:02}-01 00:00:00+00'");
     let (from, to) = (begins(month), begins(month.next()));
     format!(

@@ -13,8 +13,7 @@
 //!
 //! - What is written and how far that is cannot part: a process or a server that dies at any point leaves both
 //!   or neither, and whoever comes next asks. So also where the answer to `commit` is lost.
-//! - Rows are copied into the table of their month at once, which costs the server half of what a table in
-//!   between does.
+//! - Rows are copied into their table at once, which costs the server half of what a table in between does.
 //!   Only where one is there already, by another hand or an older state, do they take that way, and what is
 //!   there stays.
 
@@ -25,7 +24,7 @@ use crate::fault;
 use crate::offline::row_view::RowView;
 use crate::offline::table_rows::{BornEntities, RowBatch, ViewRows};
 use crate::offline::table_schema::{
-    birth, copy, create_month, merge, month_name, month_table, quoted, stage,
+    birth, copy, create_month, merge, month_name, quoted, stage, table,
 };
 use crate::online::redis::Generation;
 use crate::publishing::Unpublished;
@@ -193,15 +192,10 @@ async fn make_months(
     for rows in &batch.views {
         let Some(view) = of.views.get(rows.view) else { continue };
         let births = rows.born.first_month();
-        for month in births.into_iter().chain(rows.months.iter().map(|(month, _)| *month)) {
+        for month in births.into_iter().chain(rows.months.iter().copied()) {
             let name = month_name(view, month);
             if !there.contains(&name) {
-                let made =
-                    session.client.batch_execute(&create_month(&of.schema, view, month)).await;
-                made.map_err(|why| match why.code() {
-                    Some(&SqlState::DUPLICATE_TABLE) => of.taken_out(view, &name),
-                    _ => PostgresTrouble::Server(why),
-                })?;
+                session.client.batch_execute(&create_month(&of.schema, view, month)).await?;
                 there.insert(name);
             }
         }
@@ -268,9 +262,8 @@ impl TablesOf {
             self.write_view(&transaction, view, rows, way).await?;
         }
         // Values are copied as bytes, which a column of another type of their length takes for its own. Nobody
-        // changes a table from here on until all of this is there. Nor is one a month's that was taken out by hand.
+        // changes a table from here on until all of this is there.
         fits(&transaction, &self.schema, &self.job, &self.views).await?;
-        self.are_months(&transaction, batch).await?;
         fault::point("publish.tables.copied");
         let last = batch.last.map(place_of).transpose()?;
         let done = format!(
@@ -283,32 +276,6 @@ impl TablesOf {
         Ok(())
     }
 
-    /// That the tables of months that rows were copied into are still those of their views.
-    async fn are_months(
-        &self,
-        transaction: &Transaction<'_>,
-        batch: &RowBatch,
-    ) -> Result<(), PostgresTrouble> {
-        let attached = months(transaction, &self.schema).await?;
-        for rows in &batch.views {
-            let Some(view) = self.views.get(rows.view) else { continue };
-            let mut names = rows.months.iter().map(|(month, _)| month_name(view, *month));
-            if let Some(name) = names.find(|name| !attached.contains(name)) {
-                return Err(self.taken_out(view, &name));
-            }
-        }
-        Ok(())
-    }
-
-    /// What is said of the table `name` of a month, which is there and no part of that of its view.
-    fn taken_out(&self, view: &RowView, name: &str) -> PostgresTrouble {
-        let (schema, table) = (&self.schema, &view.name);
-        PostgresTrouble::Unfit(format!(
-            "the table {name} of the schema {schema} is no partition of {table}, and there are more rows of its \
-             month: attach it again, or rename it"
-        ))
-    }
-
     async fn write_view(
         &self,
         transaction: &Transaction<'_>,
@@ -317,21 +284,19 @@ impl TablesOf {
         way: CopyWay,
     ) -> Result<(), PostgresTrouble> {
         let staging = quoted("tidemark_staging");
-        if way == CopyWay::Merged {
-            let drop = format!("drop table if exists pg_temp.{staging}");
-            transaction.batch_execute(&drop).await?;
-            transaction.batch_execute(&stage(&self.schema, &staging, view)).await?;
-        }
-        for (month, bytes) in &rows.months {
-            let into = match way {
-                CopyWay::Straight => month_table(&self.schema, view, *month),
-                CopyWay::Merged => staging.clone(),
-            };
-            let sink = transaction.copy_in(copy(&into, view).as_str()).await?;
-            let mut sink = pin!(sink);
-            sink.send(Cursor::new(bytes.clone())).await?;
-            sink.finish().await?;
-        }
+        let into = match way {
+            CopyWay::Straight => table(&self.schema, view),
+            CopyWay::Merged => {
+                let drop = format!("drop table if exists pg_temp.{staging}");
+                transaction.batch_execute(&drop).await?;
+                transaction.batch_execute(&stage(&self.schema, &staging, view)).await?;
+                staging.clone()
+            }
+        };
+        let sink = transaction.copy_in(copy(&into, view).as_str()).await?;
+        let mut sink = pin!(sink);
+        sink.send(Cursor::new(rows.copy.clone())).await?;
+        sink.finish().await?;
         if way == CopyWay::Merged {
             transaction.batch_execute(&merge(&self.schema, &staging, view)).await?;
         }

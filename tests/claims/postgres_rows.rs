@@ -1,8 +1,6 @@
 //! Sealed rows of a running job in tables of PostgreSQL, on real servers: each once, whatever the process and
 //! the server do.
 
-mod months;
-
 use crate::files::{job_over, tidemark};
 use crate::folder::Folder;
 use crate::half_log::HalfLog;

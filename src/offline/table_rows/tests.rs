@@ -26,8 +26,7 @@ fn take(rows: &mut TableRows, lines: &[Vec<u8>], mut place: u64) -> u64 {
 /// Of each row of a batch's only view its key, its time and `created`, both in microseconds since 1970.
 fn read(batch: &RowBatch) -> Vec<(String, i64, i64)> {
     let [view] = batch.views.as_slice() else { panic!("{} views", batch.views.len()) };
-    let [(_, copy)] = view.months.as_slice() else { panic!("{} months", view.months.len()) };
-    let mut rest = copy.strip_prefix(HEAD).unwrap();
+    let mut rest = view.copy.strip_prefix(HEAD).unwrap();
     let mut read = Vec::new();
     let mut next = |bytes: usize| {
         let (taken, left) = rest.split_at(bytes);
@@ -115,7 +114,7 @@ fn months_are_those_of_the_calendar_in_utc() {
     // The last millisecond of 2025, and the first of 2026.
     let lines = [line("a", 1_767_225_599_999, 0, ""), line("a", 1_767_225_600_000, 1, "")];
     let end = take(&mut rows, &lines, 0);
-    let months: Vec<_> = rows.all(end).views[0].months.iter().map(|(month, _)| *month).collect();
+    let months: Vec<_> = rows.all(end).views[0].months.iter().copied().collect();
     let december = Month { year: 2025, month: 12 };
     assert_eq!(months, [december, december.next()]);
     assert_eq!(december.next(), Month { year: 2026, month: 1 });
