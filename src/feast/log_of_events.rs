@@ -33,7 +33,7 @@ impl LogOfEvents {
     /// # Errors
     /// When a source of `job` lacks its files, or the job is in no file; exit code 2.
     pub(super) fn of(args: &FeastArgs, job: &Job) -> Result<Self, Failure> {
-        inputs::sources(job, &args.sources)?;
+        inputs::named_of_all(job, &args.sources)?;
         if is_standard(Path::new(&args.job)) {
             let why = "a job on standard input cannot be asked for history later";
             return Err(Failure::usage(why).hint("write it to a file, and name that"));

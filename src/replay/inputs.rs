@@ -34,17 +34,29 @@ pub(crate) fn roles(
 /// The files of each source of the job.
 ///
 /// # Errors
-/// When one is not a source of the job, or one of the job has no files: exit code 2.
+/// When one is not a source of the job, one of the job has no files, or a folder or a pattern stands for
+/// nothing: exit code 2.
 pub(crate) fn sources(
     job: &Job,
     given: &[SourceFiles],
 ) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
-    let names: Vec<_> = job.plan.sources.iter().map(|s| s.name.as_str()).collect();
-    let files = given_files(job, given)?;
-    match names.iter().enumerate().find(|(at, _)| files.iter().all(|f| usize::from(f.0) != *at)) {
+    found_of(job, named_of_all(job, given)?)
+}
+
+/// The same as they were named: for who looks later what they stand for.
+///
+/// # Errors
+/// When one is not a source of the job, or one of the job has no files: exit code 2.
+pub(crate) fn named_of_all(
+    job: &Job,
+    given: &[SourceFiles],
+) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
+    let files = named(job, given)?;
+    let mut sources = job.plan.sources.iter().enumerate();
+    match sources.find(|(at, _)| files.iter().all(|of| usize::from(of.0) != *at)) {
         Some((_, missing)) => {
-            let message = format!("source \"{missing}\" of the job has no files");
-            Err(Failure::usage(message).hint(format!("add --source {missing}=FILE")))
+            let message = format!("source \"{}\" of the job has no files", missing.name);
+            Err(Failure::usage(message).hint(format!("add --source {}=FILE", missing.name)))
         }
         None => Ok(files),
     }
@@ -58,6 +70,19 @@ pub(crate) fn given_files(
     job: &Job,
     given: &[SourceFiles],
 ) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
+    found_of(job, named(job, given)?)
+}
+
+fn found_of(
+    job: &Job,
+    named: Vec<(u16, Vec<PathBuf>)>,
+) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
+    let name = |at: u16| job.plan.sources.get(usize::from(at)).map_or("", |it| it.name.as_str());
+    let found = named.into_iter().map(|(at, names)| Ok((at, found_files(name(at), &names)?)));
+    found.collect()
+}
+
+fn named(job: &Job, given: &[SourceFiles]) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
     let names: Vec<_> = job.plan.sources.iter().map(|s| s.name.as_str()).collect();
     let mut files: Vec<(u16, Vec<PathBuf>)> = Vec::new();
     for given in given {
@@ -66,10 +91,9 @@ pub(crate) fn given_files(
             return Err(Failure::usage(unknown).hint(format!("its sources: {}", names.join(", "))));
         };
         let source = u16::try_from(at).map_err(Failure::usage)?;
-        let found = found_files(&given.name, &given.files)?;
         match files.iter_mut().find(|(known, _)| *known == source) {
-            Some((_, known)) => known.extend(found),
-            None => files.push((source, found)),
+            Some((_, known)) => known.extend(given.files.iter().cloned()),
+            None => files.push((source, given.files.clone())),
         }
     }
     files.sort_by_key(|(source, _)| *source);

@@ -186,10 +186,11 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
         };
         until("the memory of both to be told", || by_engine(port) && by_engine(port + 1));
         // What a process said of its rows last is what Redis goes on having of it.
-        let url = format!("redis://127.0.0.1:{}", world.redis.port);
-        let redis = FromRedis::start(world.folder.path(), &url);
-        until("rows of Redis to be current", || is_ready(redis.port));
-
+        if has_redis {
+            let url = format!("redis://127.0.0.1:{}", world.redis.port);
+            let redis = FromRedis::start(world.folder.path(), &url);
+            until("rows of Redis to be current", || is_ready(redis.port));
+        }
         up.signal(1, "STOP");
         let begun = Instant::now();
         let (code, answer) = ask(port, &asked);

@@ -51,7 +51,7 @@ impl Feature {
             "session count" => vec![self.counted(&session)],
             "session sum" => vec![self.counted(&session).into_iter().filter(has).collect()],
             // What both parts of it count is one thing then.
-            "session ratio" if self.filter == of_view && of_view != Filter::All => vec![session],
+            "session ratio" if [of_view, Filter::All].contains(&self.filter) => vec![session],
             "session ratio" => vec![self.counted(&session), session],
             "duration" => vec![edge(session.last()), edge(session.first())],
             "first" => vec![edge(session.first())],
