@@ -60,7 +60,9 @@ use parquet_rows::ParquetRows;
 use partition::{FilePartition, PartitionFile};
 pub use peeked::PeekedFile;
 use reading::{Reading, RecordFile, failure};
-use std::path::{Path, PathBuf};
+#[cfg(feature = "parquet")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;

@@ -134,7 +134,7 @@ fn a_partition_that_holds_the_frontier_is_read_when_others_have_filled_nearly_al
         // Rather stopped than waiting for ever.
         let observer = observer.clone();
         thread::spawn(move || {
-            if waits.recv_timeout(Duration::from_secs(40)) == Err(RecvTimeoutError::Timeout) {
+            if waits.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
                 observer.stop();
             }
         });

@@ -5,7 +5,27 @@ use super::{Event, Feature, Filter, World};
 /// Source, partition and offset.
 pub type EventPlace = (usize, usize, usize);
 
+/// Aggregates and attributes of whose events it is not known yet that brute force is right.
+const UNSURE: [&str; 9] = [
+    "changes",
+    "change_ratio",
+    "previous_gap",
+    "session ratio",
+    "duration",
+    "first",
+    "last",
+    "level",
+    "zone",
+];
+
 impl World {
+    /// Whether brute force knows what events feature `n` of view `at` is made of.
+    pub fn knows_events(&self, (at, n): (usize, usize)) -> bool {
+        let (view, feature) = self.views[at].features[n].named.unwrap_or((at, n));
+        let feature = &self.views[view].features[feature];
+        ![feature.aggregate, feature.of].iter().any(|name| UNSURE.contains(name))
+    }
+
     /// The events that feature `n` of view `at` is made of at `t` of the entity `id`, of each of its inputs
     /// in order.
     pub fn events_of(
@@ -51,7 +71,7 @@ impl Feature {
             "session count" => vec![self.counted(&session)],
             "session sum" => vec![self.counted(&session).into_iter().filter(has).collect()],
             // What both parts of it count is one thing then.
-            "session ratio" if [of_view, Filter::All].contains(&self.filter) => vec![session],
+            "session ratio" if self.filter == of_view => vec![session],
             "session ratio" => vec![self.counted(&session), session],
             "duration" => vec![edge(session.last()), edge(session.first())],
             "first" => vec![edge(session.first())],
